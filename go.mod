@@ -1,0 +1,3 @@
+module github.com/carillon-go/carillon
+
+go 1.26.0
