@@ -75,8 +75,9 @@ const (
 type OutcomeUnknownError struct {
 	// After is a position every event of the append would stand behind.
 	After Position
-	// EventID is the id of the append's first event.
+	// EventID is the id of the append's first event, Events how many it has.
 	EventID string
+	Events  int
 	// Cause is why nobody knows.
 	Cause error
 }

@@ -48,8 +48,9 @@ type Page struct {
 // All methods are safe for concurrent use. Readers see committed events only, and a position is never visible before every
 // lower one is.
 type Log interface {
-	// Append writes a batch in one transaction. Guards are evaluated in order, against the log and the appends before them in
-	// the batch; each append gets its own verdict, and a refused one leaves the others untouched. Positions are consecutive.
+	// Append writes a batch in one transaction. Appends are evaluated in order, against the log and the appends before them in
+	// the batch, and the guards of one append in this order: command id, stream version, condition. Each append gets its own
+	// verdict, and a refused one leaves the others untouched. Positions are consecutive.
 	// When it returns without error every accepted append is durable at the store's level. An error means that no append of
 	// the batch took place, except [ErrOutcomeUnknown], which means that nobody knows.
 	// Appends come validated; the digests of command guards are set. A cancelled context may abort the batch before its

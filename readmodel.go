@@ -29,13 +29,24 @@ type ModelInfo struct {
 	Shadow Position
 }
 
+// Durability says what a commit must survive.
+type Durability uint8
+
+const (
+	// Refoldable commits survive the process. A power cut may undo the last of them, rows and checkpoint together, and the log
+	// folds them again.
+	Refoldable Durability = iota
+	// Flushed commits are on disk when Update returns.
+	Flushed
+)
+
 // ReadModels is the port of read models and checkpoints. A reactor's checkpoint is a read model without rows.
 //
 // All methods are safe for concurrent use.
 type ReadModels interface {
 	// Update runs fn in one transaction: what it puts and the checkpoint it sets commit together, or not at all when fn
 	// returns an error. Updates of one store run one at a time; fn is short and calls nothing of the store but tx.
-	Update(ctx context.Context, model ModelRef, fn func(tx ReadModelTx) error) error
+	Update(ctx context.Context, model ModelRef, durability Durability, fn func(tx ReadModelTx) error) error
 
 	// Row returns one row or [ErrNotFound], with the checkpoint the row is as of.
 	Row(ctx context.Context, model ModelRef, key string) (Row, Position, error)
@@ -58,9 +69,8 @@ type ReadModelTx interface {
 	Row(key string) (Row, error)
 	// Put writes rows; a row without a value is deleted.
 	Put(rows []Row) error
-	// Advance moves the checkpoint. durable asks that the commit survives power loss before Update returns; a model that can
-	// be folded again from the log does not need it.
-	Advance(to Position, durable bool) error
+	// Advance moves the checkpoint.
+	Advance(to Position) error
 	// Clear removes all rows and the checkpoint.
 	Clear() error
 }

@@ -1,0 +1,170 @@
+package memory
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/carillon-go/carillon"
+)
+
+type readModels struct {
+	closed *atomic.Bool
+
+	mu     sync.RWMutex
+	models map[carillon.ModelRef]*model
+}
+
+type model struct {
+	checkpoint carillon.Position
+	rows       map[string]carillon.Row
+}
+
+func newReadModels(closed *atomic.Bool) *readModels {
+	return &readModels{closed: closed, models: make(map[carillon.ModelRef]*model)}
+}
+
+// Update runs fn against a copy, which replaces the model when fn succeeds.
+func (r *readModels) Update(ctx context.Context, ref carillon.ModelRef, _ carillon.Durability, fn func(carillon.ReadModelTx) error) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := usable(ctx, r.closed); err != nil {
+		return err
+	}
+	tx := &update{staged: make(map[string]carillon.Row)}
+	if current := r.models[ref]; current != nil {
+		tx.model = *current
+	}
+	if err := fn(tx); err != nil {
+		return err
+	}
+	if tx.rows == nil {
+		tx.rows = make(map[string]carillon.Row)
+	}
+	for key, row := range tx.staged {
+		if row.Value == nil {
+			delete(tx.rows, key)
+		} else {
+			tx.rows[key] = row
+		}
+	}
+	r.models[ref] = &tx.model
+	return nil
+}
+
+// update stages rows over the model as it stood.
+type update struct {
+	model
+	staged map[string]carillon.Row
+}
+
+func (u *update) Checkpoint() (carillon.Position, error) { return u.checkpoint, nil }
+
+func (u *update) Row(key string) (carillon.Row, error) {
+	row, ok := u.staged[key]
+	if !ok {
+		row = u.rows[key]
+	}
+	if row.Value == nil {
+		return carillon.Row{}, carillon.ErrNotFound
+	}
+	return row, nil
+}
+
+func (u *update) Put(rows []carillon.Row) error {
+	for _, row := range rows {
+		row.Value = slices.Clone(row.Value)
+		u.staged[row.Key] = row
+	}
+	return nil
+}
+
+func (u *update) Advance(to carillon.Position) error {
+	u.checkpoint = to
+	return nil
+}
+
+func (u *update) Clear() error {
+	u.model, u.staged = model{}, make(map[string]carillon.Row)
+	return nil
+}
+
+func (r *readModels) Row(ctx context.Context, ref carillon.ModelRef, key string) (carillon.Row, carillon.Position, error) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if err := usable(ctx, r.closed); err != nil {
+		return carillon.Row{}, 0, err
+	}
+	m := r.models[ref]
+	if m == nil {
+		return carillon.Row{}, 0, carillon.ErrNotFound
+	}
+	row, ok := m.rows[key]
+	if !ok {
+		return carillon.Row{}, m.checkpoint, carillon.ErrNotFound
+	}
+	return row, m.checkpoint, nil
+}
+
+func (r *readModels) Rows(ctx context.Context, ref carillon.ModelRef, after string, limit int) ([]carillon.Row, error) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if err := usable(ctx, r.closed); err != nil {
+		return nil, err
+	}
+	m := r.models[ref]
+	if m == nil {
+		return nil, nil
+	}
+	var rows []carillon.Row
+	for _, key := range slices.Sorted(maps.Keys(m.rows)) {
+		if key > after && len(rows) < limit {
+			rows = append(rows, m.rows[key])
+		}
+	}
+	return rows, nil
+}
+
+func (r *readModels) Models(ctx context.Context) ([]carillon.ModelInfo, error) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if err := usable(ctx, r.closed); err != nil {
+		return nil, err
+	}
+	infos := make(map[string]carillon.ModelInfo)
+	for ref, m := range r.models {
+		info, ok := infos[ref.Name]
+		if !ok {
+			info = carillon.ModelInfo{Name: ref.Name, Shadow: -1}
+		}
+		if ref.Shadow {
+			info.Shadow = m.checkpoint
+		} else {
+			info.Checkpoint, info.Rows = m.checkpoint, int64(len(m.rows))
+		}
+		infos[ref.Name] = info
+	}
+	var sorted []carillon.ModelInfo
+	for _, name := range slices.Sorted(maps.Keys(infos)) {
+		sorted = append(sorted, infos[name])
+	}
+	return sorted, nil
+}
+
+func (r *readModels) Switch(ctx context.Context, name string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := usable(ctx, r.closed); err != nil {
+		return err
+	}
+	shadow := carillon.ModelRef{Name: name, Shadow: true}
+	m := r.models[shadow]
+	if m == nil {
+		return carillon.ErrNotFound
+	}
+	r.models[carillon.ModelRef{Name: name}] = m
+	delete(r.models, shadow)
+	return nil
+}

@@ -1,0 +1,171 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/ncruces/go-sqlite3"
+
+	"github.com/carillon-go/carillon"
+	"github.com/carillon-go/carillon/internal/envelope"
+)
+
+// pageBytes ends a page early, so that large events do not make large pages.
+const pageBytes = 1 << 20
+
+const (
+	columns     = "position, stream, version, type, id, time, metadata, payload"
+	selectAll   = "SELECT " + columns + " FROM carillon_events WHERE position > ? AND position <= ? ORDER BY position LIMIT ?"
+	selectFound = "SELECT " + columns + " FROM carillon_events WHERE position IN (%s) ORDER BY position"
+	selectOwn   = "SELECT " + columns + " FROM carillon_events WHERE stream = ? AND version > ? ORDER BY version LIMIT ?"
+)
+
+// Read returns a page of the log. The head is read first: every event up to it is committed, and there are no holes below.
+func (l *eventLog) Read(ctx context.Context, query carillon.Query, after carillon.Position, limit int) (carillon.Page, error) {
+	var page carillon.Page
+	err := l.store().read(ctx, func(conn *connection) (err error) {
+		page, err = l.page(conn, query, max(after, 0), limit)
+		return err
+	})
+	return page, err
+}
+
+func (l *eventLog) page(conn *connection, query carillon.Query, after carillon.Position, limit int) (carillon.Page, error) {
+	head, err := readHead(conn)
+	if err != nil || head <= after || limit < 1 {
+		return carillon.Page{Through: max(head, after), More: limit < 1 && head > after}, err
+	}
+	search, err := compile(conn, l.names, query)
+	if err != nil || search.nothing() {
+		return carillon.Page{Through: head}, err
+	}
+	text, bind := selectAll, func(stmt *sqlite3.Stmt) error {
+		return errors.Join(stmt.BindInt64(1, int64(after)), stmt.BindInt64(2, int64(head)), stmt.BindInt(3, limit+1))
+	}
+	c := collector{names: l.names, conn: conn, limit: limit}
+	switch {
+	case search.tooWide:
+		c.query, c.limit = query, limit
+		bind = func(stmt *sqlite3.Stmt) error {
+			return errors.Join(stmt.BindInt64(1, int64(after)), stmt.BindInt64(2, int64(head)), stmt.BindInt64(3, -1))
+		}
+	case !search.everything:
+		text = fmt.Sprintf(selectFound, search.text)
+		bind = func(stmt *sqlite3.Stmt) error { return search.bind(stmt, after, head, limit+1) }
+	}
+	if err := c.collect(text, bind); err != nil {
+		return carillon.Page{}, err
+	}
+	page := carillon.Page{Events: c.events, Through: head, More: c.more}
+	if c.more {
+		page.Through = c.events[len(c.events)-1].Position
+	}
+	return page, nil
+}
+
+// ReadStream returns the next events of a stream.
+func (l *eventLog) ReadStream(ctx context.Context, stream string, after int64, limit int) ([]carillon.Recorded, error) {
+	c := collector{names: l.names, limit: limit}
+	err := l.store().read(ctx, func(conn *connection) error {
+		c.conn = conn
+		return c.collect(selectOwn, func(stmt *sqlite3.Stmt) error {
+			return errors.Join(stmt.BindText(1, stream), stmt.BindInt64(2, after), stmt.BindInt(3, limit))
+		})
+	})
+	return c.events, err
+}
+
+// collector gathers rows into events up to a limit of events or bytes.
+type collector struct {
+	conn   *connection
+	names  *typeNames
+	query  carillon.Query // matches what the statement did not
+	limit  int
+	events []carillon.Recorded
+	size   int
+	more   bool
+	slab   []byte
+}
+
+// errFull ends a statement early.
+var errFull = errors.New("page full")
+
+func (c *collector) collect(text string, bind func(*sqlite3.Stmt) error) error {
+	err := c.conn.query(text, bind, c.add)
+	if errors.Is(err, errFull) {
+		return nil
+	}
+	return err
+}
+
+func (c *collector) add(stmt *sqlite3.Stmt) error {
+	if len(c.events) > 0 && (len(c.events) >= c.limit || c.size > pageBytes) {
+		c.more = true
+		return errFull
+	}
+	if c.events == nil {
+		c.events = make([]carillon.Recorded, 0, min(c.limit, 64))
+	}
+	c.events = append(c.events, carillon.Recorded{})
+	event := &c.events[len(c.events)-1]
+	if err := c.scan(stmt, event); err != nil {
+		return err
+	}
+	if len(c.query.Items) > 0 && !c.query.Matches(event.Type, event.Tags) {
+		c.events = c.events[:len(c.events)-1]
+		return nil
+	}
+	c.size += len(event.Payload)
+	return nil
+}
+
+func (c *collector) scan(stmt *sqlite3.Stmt, event *carillon.Recorded) error {
+	event.Position = carillon.Position(stmt.ColumnInt64(0))
+	event.Stream = stmt.ColumnText(1)
+	event.Version = stmt.ColumnInt64(2)
+	typ, err := c.names.name(c.conn, stmt.ColumnInt64(3))
+	if err != nil {
+		return err
+	}
+	event.Type = typ
+	if stmt.ColumnType(4) == sqlite3.BLOB {
+		event.ID = idText(stmt.ColumnRawBlob(4))
+	} else {
+		event.ID = stmt.ColumnText(4)
+	}
+	event.Time = time.UnixMicro(stmt.ColumnInt64(5)).UTC()
+	if err := envelope.Parse(string(stmt.ColumnRawBlob(6)), &event.Message); err != nil {
+		return fmt.Errorf("event at position %d: %w", event.Position, err)
+	}
+	event.Payload = c.payload(stmt.ColumnRawBlob(7))
+	return nil
+}
+
+// payload copies a payload out of SQLite's memory into a slab shared with its neighbours of the page.
+func (c *collector) payload(raw []byte) []byte {
+	const slab = 64 << 10
+	if len(raw) > slab/4 {
+		return append([]byte(nil), raw...)
+	}
+	if len(c.slab)+len(raw) > cap(c.slab) {
+		c.slab = make([]byte, 0, min(slab, max(4<<10, 2*cap(c.slab))))
+	}
+	if len(raw) > cap(c.slab) {
+		c.slab = make([]byte, 0, slab)
+	}
+	start := len(c.slab)
+	c.slab = append(c.slab, raw...)
+	return c.slab[start:len(c.slab):len(c.slab)]
+}
+
+// idText is the text of an id stored as a UUID's bytes.
+func idText(raw []byte) string {
+	id, err := uuid.FromBytes(raw)
+	if err != nil {
+		return string(raw)
+	}
+	return id.String()
+}
