@@ -74,3 +74,12 @@ const MaxPayload = 1 << 20
 
 // ContentTypeJSON is the content type an empty one stands for.
 const ContentTypeJSON = "application/json"
+
+// The headers engines give a meaning to.
+const (
+	// HeaderExpectedVersion holds the stream version a command was made for, in decimal digits: the command is refused with a
+	// conflict when the stream has another.
+	HeaderExpectedVersion = "expected-version"
+	// HeaderOnce, with any value, says that the command may arrive again under its id: it is carried out once.
+	HeaderOnce = "once"
+)

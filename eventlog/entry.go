@@ -26,6 +26,8 @@ func Decode[E any](codec carillon.Codec, entry *Entry) (E, error) {
 	if err := codec.Decode(entry.Payload, &value); err != nil {
 		return value, err
 	}
-	entry.decoded = value
+	if entry.decoded == nil {
+		entry.decoded = value
+	}
 	return value, nil
 }

@@ -1,0 +1,274 @@
+package projection
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/carillon-go/carillon"
+	"github.com/carillon-go/carillon/eventlog"
+)
+
+const (
+	// rowCacheBytes bounds the encoded size of the rows a projection keeps in memory between batches.
+	rowCacheBytes = 8 << 20
+	// idleCheckpoint is how many events without effect may pass before the checkpoint is written all the same.
+	idleCheckpoint = 10_000
+)
+
+// keyedWorker folds events into rows, coalesced: a row touched many times in a batch is written once.
+type keyedWorker[S any] struct {
+	model  *Model[S]
+	engine *Engine
+	ref    carillon.ModelRef
+	stored carillon.Position // the checkpoint in the store; what came after it had no effect
+	rows   map[string]*row[S]
+	bytes  int
+	dirty  []*row[S]
+	undo   []undo[S]
+}
+
+// row is a row in memory.
+type row[S any] struct {
+	key     string
+	state   S
+	version int64
+	exists  bool
+	dirty   bool
+	size    int
+}
+
+// undo is a row as it was before the event being folded.
+type undo[S any] struct {
+	row    *row[S]
+	before row[S]
+}
+
+func (m *Model[S]) worker(e *Engine) (worker, error) {
+	if m.err != nil {
+		return nil, m.err
+	}
+	return newKeyedWorker(m, e, carillon.ModelRef{Name: m.name}), nil
+}
+
+func newKeyedWorker[S any](m *Model[S], e *Engine, ref carillon.ModelRef) *keyedWorker[S] {
+	return &keyedWorker[S]{model: m, engine: e, ref: ref, stored: -1, rows: make(map[string]*row[S])}
+}
+
+func (w *keyedWorker[S]) prepare(entry *eventlog.Entry) {
+	if f, ok := w.model.folds[entry.Type]; ok {
+		_ = f.decode(w.engine.codec, entry) // apply meets the error again, in order
+	}
+}
+
+func (w *keyedWorker[S]) start(context.Context) error {
+	w.forget()
+	return nil
+}
+
+// forget drops what is in memory, so that it is read from the store again.
+func (w *keyedWorker[S]) forget() {
+	clear(w.rows)
+	w.bytes, w.stored = 0, -1
+	w.dirty, w.undo = w.dirty[:0], w.undo[:0]
+}
+
+func (w *keyedWorker[S]) apply(ctx context.Context, entries []eventlog.Entry, from, through carillon.Position) (carillon.Position, error) {
+	if w.stored < 0 {
+		w.stored = from
+	}
+	var failure error
+	for i := range entries {
+		if failure = w.fold(ctx, &entries[i]); failure != nil {
+			w.revert()
+			through = entries[i].Position - 1
+			break
+		}
+	}
+	if err := w.commit(ctx, through); err != nil {
+		w.forget()
+		return from, err
+	}
+	return through, failure
+}
+
+// fold folds one event into the rows in memory.
+func (w *keyedWorker[S]) fold(ctx context.Context, entry *eventlog.Entry) (err error) {
+	f, ok := w.model.folds[entry.Type]
+	if !ok {
+		return nil
+	}
+	defer func() {
+		cause := recover()
+		if cause != nil {
+			err = fmt.Errorf("fold panicked: %v", cause)
+		}
+		if err != nil {
+			err = fmt.Errorf("event %q at position %d: %w", entry.Type, entry.Position, err)
+		}
+	}()
+	w.undo = w.undo[:0]
+	touched, err := f.each(w.engine.codec, entry)
+	if err != nil {
+		return err
+	}
+	for key, apply := range touched {
+		if key == "" {
+			continue
+		}
+		r, err := w.row(ctx, key)
+		if err != nil {
+			return err
+		}
+		w.undo = append(w.undo, undo[S]{row: r, before: *r})
+		r.state, r.exists = apply(r.state)
+		if !r.exists {
+			r.state = *new(S)
+		}
+		if f.entity {
+			r.version = entry.Version
+		}
+		if !r.dirty {
+			r.dirty = true
+			w.dirty = append(w.dirty, r)
+		}
+	}
+	return nil
+}
+
+// revert takes back what the last event did.
+func (w *keyedWorker[S]) revert() {
+	for i := len(w.undo) - 1; i >= 0; i-- {
+		u := w.undo[i]
+		dirty := u.row.dirty
+		*u.row = u.before
+		u.row.dirty = dirty // it is on the list of dirty rows; writing it again as it was does no harm
+	}
+	w.undo = w.undo[:0]
+}
+
+// row returns the row of a key from memory or the store.
+func (w *keyedWorker[S]) row(ctx context.Context, key string) (*row[S], error) {
+	if r, ok := w.rows[key]; ok {
+		return r, nil
+	}
+	r := &row[S]{key: key}
+	stored, _, err := w.engine.store.ReadModels().Row(ctx, w.ref, key)
+	switch {
+	case errors.Is(err, carillon.ErrNotFound):
+	case err != nil:
+		return nil, err
+	default:
+		if err := w.engine.codec.Decode(stored.Value, &r.state); err != nil {
+			return nil, fmt.Errorf("decode row %q: %w: rebuild the read model if the type of its state has changed", key, err)
+		}
+		r.version, r.exists, r.size = stored.Version, true, len(stored.Value)
+		w.bytes += r.size
+	}
+	w.rows[key] = r
+	return r, nil
+}
+
+// commit writes the dirty rows and the checkpoint in one transaction. Without dirty rows the checkpoint may wait.
+func (w *keyedWorker[S]) commit(ctx context.Context, through carillon.Position) error {
+	if len(w.dirty) == 0 && through-w.stored < idleCheckpoint {
+		return nil
+	}
+	changed := make([]carillon.Row, len(w.dirty))
+	for i, r := range w.dirty {
+		changed[i] = carillon.Row{Key: r.key, Version: r.version}
+		if !r.exists {
+			continue
+		}
+		value, err := w.engine.codec.Encode(r.state)
+		if err != nil {
+			return fmt.Errorf("encode row %q: %w", r.key, err)
+		}
+		changed[i].Value = value
+	}
+	err := w.engine.store.ReadModels().Update(ctx, w.ref, carillon.Refoldable, func(tx carillon.ReadModelTx) error {
+		if err := w.fence(tx); err != nil {
+			return err
+		}
+		if err := tx.Put(changed); err != nil {
+			return err
+		}
+		return tx.Advance(through)
+	})
+	if err != nil {
+		return err
+	}
+	w.stored = through
+	w.settle(changed)
+	return nil
+}
+
+// fence refuses to write when somebody else has moved the checkpoint since it was read.
+func (w *keyedWorker[S]) fence(tx carillon.ReadModelTx) error {
+	at, err := tx.Checkpoint()
+	if err == nil && at != w.stored {
+		err = fmt.Errorf("the checkpoint is at %d, not at %d: somebody else writes this read model: %w", at, w.stored, carillon.ErrConflict)
+	}
+	return err
+}
+
+// settle takes note that the dirty rows are written, and keeps memory within its bound.
+func (w *keyedWorker[S]) settle(written []carillon.Row) {
+	for i, r := range w.dirty {
+		r.dirty = false
+		w.bytes += len(written[i].Value) - r.size
+		r.size = len(written[i].Value)
+	}
+	clear(w.dirty)
+	w.dirty = w.dirty[:0]
+	if w.bytes > rowCacheBytes {
+		clear(w.rows)
+		w.bytes = 0
+	}
+}
+
+// rebuild folds the whole log into the shadow while the live model serves, then pauses the live one, folds what is left, and
+// switches.
+func (w *keyedWorker[S]) rebuild(ctx context.Context, pause func()) (carillon.Position, error) {
+	models := w.engine.store.ReadModels()
+	ref := carillon.ModelRef{Name: w.ref.Name, Shadow: true}
+	err := models.Update(ctx, ref, carillon.Refoldable, func(tx carillon.ReadModelTx) error { return tx.Clear() })
+	if err != nil {
+		return 0, err
+	}
+	shadow := newKeyedWorker(w.model, w.engine, ref)
+	at, err := shadow.toHead(ctx, 0)
+	if err != nil {
+		return 0, err
+	}
+	pause()
+	if at, err = shadow.toHead(ctx, at); err != nil {
+		return 0, err
+	}
+	if err := shadow.flush(ctx, at); err != nil {
+		return 0, err
+	}
+	if err := models.Switch(ctx, w.ref.Name); err != nil {
+		return 0, err
+	}
+	w.forget()
+	return at, nil
+}
+
+// toHead applies everything that stands in the log after a position.
+func (w *keyedWorker[S]) toHead(ctx context.Context, at carillon.Position) (carillon.Position, error) {
+	for batch, err := range w.engine.log.Follow(ctx, at, eventlog.Prepare(w.prepare), eventlog.StopAtHead()) {
+		if err != nil {
+			return at, err
+		}
+		if at, err = w.apply(ctx, batch.Entries, at, batch.Through); err != nil {
+			return at, err
+		}
+	}
+	return at, nil
+}
+
+// flush writes the checkpoint although nothing is dirty.
+func (w *keyedWorker[S]) flush(ctx context.Context, at carillon.Position) error {
+	return w.engine.store.ReadModels().Update(ctx, w.ref, carillon.Flushed, func(tx carillon.ReadModelTx) error { return tx.Advance(at) })
+}

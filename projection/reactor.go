@@ -1,0 +1,86 @@
+package projection
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/carillon-go/carillon"
+	"github.com/carillon-go/carillon/eventlog"
+)
+
+// Start is where a reactor begins that has never run. It has no default: mails for ten years of orders are sent on purpose or
+// not at all.
+type Start struct {
+	set  bool
+	head bool
+	at   carillon.Position
+}
+
+// FromNow begins with the first event after the reactor's first start.
+func FromNow() Start { return Start{set: true, head: true} }
+
+// FromBeginning begins with the first event of the log.
+func FromBeginning() Start { return Start{set: true} }
+
+// After begins behind a position.
+func After(position carillon.Position) Start { return Start{set: true, at: position} }
+
+// Reactor is the definition of a reactor.
+type Reactor struct {
+	name     string
+	start    Start
+	handlers map[string]effect
+	err      error
+}
+
+type effect func(context.Context, carillon.Codec, *eventlog.Entry) error
+
+// ReactorPart is one piece of a reactor's definition.
+type ReactorPart func(*Reactor)
+
+// React defines a reactor: handlers with side effects, called with each event in order, at least once. A handler that returns an
+// error is called again after a pause, and the events behind it wait.
+func React(name string, start Start, parts ...ReactorPart) *Reactor {
+	r := &Reactor{name: name, start: start, handlers: make(map[string]effect)}
+	switch err := carillon.CheckType(name); {
+	case err != nil:
+		r.err = fmt.Errorf("reactor %q: %w", name, err)
+	case !start.set:
+		r.err = carillon.Invalidf(fmt.Sprintf("reactor %q", name), "it says where it starts: FromNow, FromBeginning or After")
+	}
+	for _, part := range parts {
+		part(r)
+	}
+	return r
+}
+
+// Handle registers the handler of an event type. at is where the event stands; its position identifies the event to whoever the
+// effect reaches, so that a repeated one can be told.
+func Handle[E any](event string, handle func(ctx context.Context, at carillon.Recorded, e E) error) ReactorPart {
+	return func(r *Reactor) {
+		if _, taken := r.handlers[event]; taken && r.err == nil {
+			r.err = carillon.Invalidf(fmt.Sprintf("reactor %q", r.name), "event %q is handled twice", event)
+		}
+		r.handlers[event] = func(ctx context.Context, codec carillon.Codec, entry *eventlog.Entry) error {
+			e, err := eventlog.Decode[E](codec, entry)
+			if err != nil {
+				return err
+			}
+			return handle(ctx, *entry.Recorded, e)
+		}
+	}
+}
+
+// Name returns the reactor's name.
+func (r *Reactor) Name() string { return r.name }
+
+// Describe describes the reactor.
+func (r *Reactor) Describe() carillon.Description {
+	description := carillon.Description{Kind: "reactor", Name: r.name}
+	for event := range r.handlers {
+		description.Accepts = append(description.Accepts, event)
+	}
+	slices.Sort(description.Accepts)
+	return description
+}

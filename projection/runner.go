@@ -1,0 +1,199 @@
+package projection
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/carillon-go/carillon"
+	"github.com/carillon-go/carillon/eventlog"
+)
+
+const (
+	// firstPause and lastPause bound the wait between tries of a failing projection; it doubles from one to the other.
+	firstPause = 100 * time.Millisecond
+	lastPause  = 30 * time.Second
+	// drainLimit is how long a batch under way may take to finish after the engine is told to stop.
+	drainLimit = 10 * time.Second
+)
+
+// runner takes one definition through the log.
+type runner struct {
+	engine   *Engine
+	name     string
+	kind     string
+	work     worker
+	progress progress
+
+	rebuilding sync.Mutex
+	mu         sync.Mutex // held while a batch is applied, and while a rebuild switches
+	at         carillon.Position
+}
+
+// errMoved says that a rebuild has moved the checkpoint: follow again from there.
+var errMoved = errors.New("checkpoint moved")
+
+func newRunner(e *Engine, definition Definition, w worker) *runner {
+	r := &runner{engine: e, name: definition.Name(), kind: definition.Describe().Kind, work: w}
+	r.progress.state = Stopped
+	return r
+}
+
+// run follows the log until the context ends, trying again after failures.
+func (r *runner) run(ctx context.Context) {
+	pause := firstPause
+	for ctx.Err() == nil {
+		before := r.progress.status().Position
+		err := r.follow(ctx)
+		if ctx.Err() != nil {
+			break
+		}
+		if errors.Is(err, errMoved) {
+			continue
+		}
+		if r.progress.status().Position > before {
+			pause = firstPause
+		}
+		r.progress.enter(Failing, err)
+		r.engine.logger.Error("projection failed, trying again", slog.String("projection", r.name),
+			slog.Duration("after", pause), slog.Any("error", err))
+		rest(ctx, pause/2+rand.N(pause/2))
+		pause = min(2*pause, lastPause)
+	}
+	r.progress.enter(Stopped, nil)
+}
+
+func rest(ctx context.Context, pause time.Duration) {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// follow applies batch after batch. It returns an error always: the context's, errMoved, or what went wrong.
+func (r *runner) follow(ctx context.Context) error {
+	if err := r.work.start(ctx); err != nil {
+		return err
+	}
+	at, err := r.load(ctx)
+	if err != nil {
+		return err
+	}
+	working, stop := detach(ctx, drainLimit)
+	defer stop()
+	for batch, err := range r.engine.log.Follow(ctx, at, eventlog.Prepare(r.work.prepare)) {
+		if err != nil {
+			return err
+		}
+		if err := r.apply(working, batch, at); err != nil {
+			return err
+		}
+		at = batch.Through
+	}
+	return ctx.Err()
+}
+
+// load reads the checkpoint from the store.
+func (r *runner) load(ctx context.Context) (carillon.Position, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	at, err := checkpoint(ctx, r.engine.store.ReadModels(), r.name)
+	if err != nil {
+		return 0, err
+	}
+	r.at = at
+	r.progress.reach(at, time.Now())
+	r.progress.enter(CatchingUp, nil)
+	return at, nil
+}
+
+// checkpoint returns how far a live model has come, 0 when the store does not know it.
+func checkpoint(ctx context.Context, models carillon.ReadModels, name string) (carillon.Position, error) {
+	_, at, err := models.Row(ctx, carillon.ModelRef{Name: name}, "")
+	if errors.Is(err, carillon.ErrNotFound) {
+		err = nil
+	}
+	return at, err
+}
+
+func (r *runner) apply(ctx context.Context, batch eventlog.Batch, from carillon.Position) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.at != from {
+		return errMoved
+	}
+	if len(batch.Entries) > 0 {
+		reached, err := r.safely(ctx, batch, from)
+		r.at = reached
+		r.progress.reach(reached, time.Now())
+		if err != nil {
+			return err
+		}
+	}
+	if batch.CaughtUp {
+		r.progress.enter(Live, nil)
+	} else if len(batch.Entries) > 0 {
+		r.progress.enter(CatchingUp, nil)
+	}
+	return nil
+}
+
+// safely applies a batch; a panic there is this projection's failure, not the process's end.
+func (r *runner) safely(ctx context.Context, batch eventlog.Batch, from carillon.Position) (reached carillon.Position, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			reached, err = from, fmt.Errorf("projection %q panicked: %v", r.name, cause)
+		}
+	}()
+	return r.work.apply(ctx, batch.Entries, from, batch.Through)
+}
+
+// rebuild has the worker rebuild, and moves the runner to where the new model stands.
+func (r *runner) rebuild(ctx context.Context) error {
+	r.rebuilding.Lock()
+	defer r.rebuilding.Unlock()
+	start := time.Now()
+	paused := false
+	pause := func() {
+		r.mu.Lock()
+		paused = true
+	}
+	at, err := r.work.rebuild(ctx, pause)
+	if paused {
+		defer r.mu.Unlock()
+	}
+	if err != nil {
+		return fmt.Errorf("rebuild %q: %w", r.name, err)
+	}
+	r.at = at
+	r.progress.reach(at, time.Now())
+	r.engine.logger.Info("read model rebuilt", slog.String("projection", r.name),
+		slog.Int64("position", int64(at)), slog.Duration("took", time.Since(start)))
+	return nil
+}
+
+func (r *runner) status(head carillon.Position) Status {
+	status := r.progress.status()
+	status.Name, status.Kind = r.name, r.kind
+	status.Lag = max(int64(head-status.Position), 0)
+	return status
+}
+
+// detach returns a context that ends a while after its parent, so that what is under way can finish.
+func detach(parent context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))
+	stop := context.AfterFunc(parent, func() {
+		rest(ctx, limit)
+		cancel()
+	})
+	return ctx, func() {
+		stop()
+		cancel()
+	}
+}

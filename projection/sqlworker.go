@@ -1,0 +1,141 @@
+package projection
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/carillon-go/carillon"
+	"github.com/carillon-go/carillon/eventlog"
+)
+
+// sqlWorker lets handlers write tables within the transaction of the checkpoint.
+type sqlWorker struct {
+	tables *Tables
+	engine *Engine
+	ref    carillon.ModelRef
+	stored carillon.Position
+}
+
+func (t *Tables) worker(e *Engine) (worker, error) {
+	if t.err != nil {
+		return nil, t.err
+	}
+	if _, ok := e.store.(carillon.SQLReader); !ok {
+		return nil, unsupportedSQL(t.name)
+	}
+	return &sqlWorker{tables: t, engine: e, ref: carillon.ModelRef{Name: t.name}, stored: -1}, nil
+}
+
+func (w *sqlWorker) prepare(*eventlog.Entry) {}
+
+// start makes the tables.
+func (w *sqlWorker) start(ctx context.Context) error {
+	w.stored = -1
+	return w.update(ctx, carillon.Flushed, func(tx carillon.ReadModelTx, tables carillon.SQLExecutor) error {
+		_, err := tables.ExecContext(ctx, w.tables.schema)
+		return err
+	})
+}
+
+func (w *sqlWorker) update(ctx context.Context, durability carillon.Durability, fn func(carillon.ReadModelTx, carillon.SQLExecutor) error) error {
+	return w.engine.store.ReadModels().Update(ctx, w.ref, durability, func(tx carillon.ReadModelTx) error {
+		tables, ok := tx.(carillon.SQLTx)
+		if !ok {
+			return unsupportedSQL(w.tables.name)
+		}
+		return fn(tx, tables.SQL())
+	})
+}
+
+func (w *sqlWorker) apply(ctx context.Context, entries []eventlog.Entry, from, through carillon.Position) (carillon.Position, error) {
+	if w.stored < 0 {
+		w.stored = from
+	}
+	failed, err := w.commit(ctx, entries, through)
+	if err == nil {
+		return through, nil
+	}
+	if failed <= 0 {
+		return from, err
+	}
+	// What came before the failing event is sound: commit it, then report the failure.
+	through = entries[failed].Position - 1
+	if _, prefix := w.commit(ctx, entries[:failed], through); prefix != nil {
+		return from, prefix
+	}
+	return through, err
+}
+
+// commit hands entries to their handlers in one transaction. failed is the index of the entry that did not work, -1 for the
+// transaction itself.
+func (w *sqlWorker) commit(ctx context.Context, entries []eventlog.Entry, through carillon.Position) (failed int, err error) {
+	failed = -1
+	if !w.concerned(entries) && through-w.stored < idleCheckpoint {
+		return failed, nil
+	}
+	err = w.update(ctx, carillon.Refoldable, func(tx carillon.ReadModelTx, tables carillon.SQLExecutor) error {
+		at, err := tx.Checkpoint()
+		if err != nil {
+			return err
+		}
+		if at != w.stored {
+			return fmt.Errorf("the checkpoint is at %d, not at %d: somebody else writes this read model: %w", at, w.stored, carillon.ErrConflict)
+		}
+		for i := range entries {
+			handle, ok := w.tables.handlers[entries[i].Type]
+			if !ok {
+				continue
+			}
+			if err := handle(ctx, tables, w.engine.codec, &entries[i]); err != nil {
+				failed = i
+				return fmt.Errorf("event %q at position %d: %w", entries[i].Type, entries[i].Position, err)
+			}
+		}
+		return tx.Advance(through)
+	})
+	if err == nil {
+		w.stored = through
+	}
+	return failed, err
+}
+
+func (w *sqlWorker) concerned(entries []eventlog.Entry) bool {
+	for i := range entries {
+		if _, ok := w.tables.handlers[entries[i].Type]; ok {
+			return true
+		}
+	}
+	return false
+}
+
+// rebuild empties the tables and lets them fill again from the first event; queries see them fill.
+func (w *sqlWorker) rebuild(ctx context.Context, pause func()) (carillon.Position, error) {
+	if w.tables.empty == "" {
+		return 0, fmt.Errorf("it names no statement that empties its tables, see projection.Empty: %w", carillon.ErrUnsupported)
+	}
+	pause()
+	err := w.update(ctx, carillon.Flushed, func(tx carillon.ReadModelTx, tables carillon.SQLExecutor) error {
+		if _, err := tables.ExecContext(ctx, w.tables.schema); err != nil {
+			return err
+		}
+		if _, err := tables.ExecContext(ctx, w.tables.empty); err != nil {
+			return err
+		}
+		return tx.Advance(0)
+	})
+	if err != nil {
+		return 0, err
+	}
+	w.stored = 0
+	at := carillon.Position(0)
+	for batch, err := range w.engine.log.Follow(ctx, 0, eventlog.StopAtHead()) {
+		if err != nil {
+			return at, err
+		}
+		if at, err = w.apply(ctx, batch.Entries, at, batch.Through); err != nil {
+			return at, err
+		}
+	}
+	w.stored = -1
+	return at, w.update(ctx, carillon.Flushed, func(tx carillon.ReadModelTx, _ carillon.SQLExecutor) error { return tx.Advance(at) })
+}

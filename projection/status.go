@@ -1,0 +1,125 @@
+package projection
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/carillon-go/carillon"
+)
+
+// State is what a projection or reactor is doing.
+type State string
+
+// The states.
+const (
+	// Stopped: the engine does not run.
+	Stopped State = "stopped"
+	// CatchingUp: there is history to go through.
+	CatchingUp State = "catching up"
+	// Live: it has seen the end of the log and follows it.
+	Live State = "live"
+	// Failing: an event or the store stops it; it keeps trying.
+	Failing State = "failing"
+)
+
+// Status is where a projection or reactor stands.
+type Status struct {
+	Name     string            `json:"name"`
+	Kind     string            `json:"kind"`
+	State    State             `json:"state"`
+	Position carillon.Position `json:"position"`
+	// Lag is how many events the log is ahead.
+	Lag int64 `json:"lag"`
+	// Rate is events per second over the last seconds of work.
+	Rate float64 `json:"rate"`
+	// Error is what stops it, while it is failing.
+	Error string `json:"error,omitempty"`
+}
+
+// rateWindow is how long events are counted before the rate moves.
+const rateWindow = time.Second
+
+// progress is how far a runner has come. It is safe for concurrent use.
+type progress struct {
+	mu       sync.Mutex
+	position carillon.Position
+	known    bool
+	changed  chan struct{} // closed when the position rises; nil when nobody waits
+	state    State
+	failure  error
+	counted  int64
+	since    time.Time
+	rate     float64
+}
+
+// reach notes that everything up to a position is handled.
+func (p *progress) reach(position carillon.Position, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.known && position > p.position {
+		p.count(int64(position-p.position), now)
+	}
+	p.position, p.known = position, true
+	if p.changed != nil {
+		close(p.changed)
+		p.changed = nil
+	}
+}
+
+func (p *progress) count(events int64, now time.Time) {
+	if p.since.IsZero() {
+		p.since = now
+	}
+	p.counted += events
+	if took := now.Sub(p.since); took >= rateWindow {
+		p.rate = float64(p.counted) / took.Seconds()
+		p.counted, p.since = 0, now
+	}
+}
+
+func (p *progress) enter(state State, failure error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.state, p.failure = state, failure
+}
+
+// wait returns once the position is reached.
+func (p *progress) wait(ctx context.Context, name string, position carillon.Position) error {
+	for {
+		p.mu.Lock()
+		if p.known && p.position >= position {
+			p.mu.Unlock()
+			return nil
+		}
+		if p.changed == nil {
+			p.changed = make(chan struct{})
+		}
+		changed, at, state, failure := p.changed, p.position, p.state, p.failure
+		p.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return ctx.Err()
+			}
+			err := fmt.Errorf("read model %q is at position %d (%s), waited for %d: %w", name, at, state, position, carillon.ErrTimeout)
+			if failure != nil {
+				err = fmt.Errorf("%w: %w", err, failure)
+			}
+			return err
+		}
+	}
+}
+
+func (p *progress) status() Status {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	status := Status{State: p.state, Position: p.position, Rate: p.rate}
+	if p.failure != nil {
+		status.Error = p.failure.Error()
+	}
+	return status
+}

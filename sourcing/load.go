@@ -1,0 +1,148 @@
+package sourcing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+
+	"github.com/carillon-go/carillon"
+	"github.com/carillon-go/carillon/eventlog"
+)
+
+// loadPage is how many events are read at a time.
+const loadPage = 1000
+
+// stream is the name of an aggregate's stream.
+func (b *Bound[S]) stream(key string) string { return b.decider.name + "-" + key }
+
+// keys are what a boundary is locked and kept by: its stream, or its tags in order.
+func (b *Bound[S]) keys(of boundary) []string {
+	if !b.decider.across {
+		return []string{b.stream(of.key)}
+	}
+	keys := make([]string, len(of.tags))
+	for i, tag := range of.tags {
+		keys[i] = string(tag)
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys)
+}
+
+// stateKey names a boundary in the cache and among the snapshots.
+func (b *Bound[S]) stateKey(keys []string) string {
+	if !b.decider.across {
+		return keys[0]
+	}
+	return b.decider.name + "?" + strings.Join(keys, "\x00")
+}
+
+// refresh returns the state of a boundary as of now, starting from the kept one or the last snapshot.
+func (b *Bound[S]) refresh(ctx context.Context, of boundary) (cached[S], error) {
+	key := b.stateKey(b.keys(of))
+	at, ok := b.states.get(key)
+	if !ok {
+		at = b.restore(ctx, key)
+	}
+	at, err := b.replay(ctx, of, at)
+	if err == nil {
+		b.states.put(at)
+	}
+	return at, err
+}
+
+// restore returns the snapshot of a boundary, or the state before the first event. A snapshot that cannot be used is no error:
+// it is a cache, and the log is replayed.
+func (b *Bound[S]) restore(ctx context.Context, key string) cached[S] {
+	start := cached[S]{key: key, state: b.decider.initial}
+	if b.decider.snapshots == 0 {
+		return start
+	}
+	snapshot, err := b.snapshots.LoadSnapshot(ctx, key)
+	if err != nil || snapshot.Fingerprint != b.fingerprint {
+		if err != nil && !errors.Is(err, carillon.ErrNotFound) {
+			b.logger.Warn("snapshot not read, replaying", slog.String("key", key), slog.Any("error", err))
+		}
+		return start
+	}
+	var state S
+	if err := b.codec.Decode(snapshot.State, &state); err != nil {
+		b.logger.Warn("snapshot not decoded, replaying", slog.String("key", key), slog.Any("error", err))
+		return start
+	}
+	return cached[S]{key: key, state: state, at: snapshot.At, snapshot: snapshot.At}
+}
+
+// replay folds what happened to a boundary after a state.
+func (b *Bound[S]) replay(ctx context.Context, of boundary, at cached[S]) (cached[S], error) {
+	if b.decider.across {
+		return b.replayQuery(ctx, of.query, at)
+	}
+	for {
+		events, err := b.log.ReadStream(ctx, b.stream(of.key), at.at, loadPage)
+		if err != nil || len(events) == 0 {
+			return at, err
+		}
+		for i := range events {
+			if at.state, err = b.fold(at.state, &events[i]); err != nil {
+				return at, err
+			}
+			at.at = events[i].Version
+		}
+		if len(events) < loadPage {
+			return at, nil
+		}
+	}
+}
+
+func (b *Bound[S]) replayQuery(ctx context.Context, query carillon.Query, at cached[S]) (cached[S], error) {
+	for {
+		page, err := b.log.Read(ctx, query, carillon.Position(at.at), loadPage)
+		if err != nil {
+			return at, err
+		}
+		for i := range page.Events {
+			if at.state, err = b.fold(at.state, &page.Events[i]); err != nil {
+				return at, err
+			}
+		}
+		at.at = int64(page.Through)
+		if !page.More {
+			return at, nil
+		}
+	}
+}
+
+// fold folds a recorded event into a state.
+func (b *Bound[S]) fold(state S, event *carillon.Recorded) (S, error) {
+	f, ok := b.decider.folds[event.Type]
+	if !ok {
+		return state, fmt.Errorf("decider %q: event %q at position %d: register it with On, or Ignore it: %w",
+			b.decider.name, event.Type, event.Position, carillon.ErrUnknownType)
+	}
+	if f.event == nil {
+		return state, nil
+	}
+	value, err := f.decode(b.codec, &eventlog.Entry{Recorded: event})
+	if err != nil {
+		return state, fmt.Errorf("decider %q: decode event %q at position %d: %w", b.decider.name, event.Type, event.Position, err)
+	}
+	return f.evolve(state, value), nil
+}
+
+// save saves a snapshot when one is due. It may fail: the next one may not.
+func (b *Bound[S]) save(ctx context.Context, at *cached[S]) {
+	if b.decider.snapshots == 0 || at.at-at.snapshot < int64(b.decider.snapshots) {
+		return
+	}
+	at.snapshot = at.at
+	encoded, err := b.codec.Encode(at.state)
+	if err == nil {
+		err = b.snapshots.SaveSnapshot(ctx, carillon.Snapshot{Key: at.key, At: at.at, Fingerprint: b.fingerprint, State: encoded})
+	}
+	if err != nil {
+		b.logger.Warn("snapshot not saved", slog.String("key", at.key), slog.Any("error", err))
+	}
+}
