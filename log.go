@@ -53,6 +53,8 @@ type Log interface {
 	// verdict, and a refused one leaves the others untouched. Positions are consecutive.
 	// When it returns without error every accepted append is durable at the store's level. An error means that no append of
 	// the batch took place, except [ErrOutcomeUnknown], which means that nobody knows.
+	// When it returns without error, an earlier append whose outcome was unknown has one: it can be read, or never will be. An
+	// empty batch is a way to ask for that.
 	// Appends come validated; the digests of command guards are set. A cancelled context may abort the batch before its
 	// commit, never half of it.
 	Append(ctx context.Context, batch []Append) ([]Verdict, error)

@@ -8,13 +8,17 @@ import (
 )
 
 // Resolve finds out what became of an append whose outcome was unknown: where its events stand, or [carillon.ErrNotFound] when
-// it did not take place and may be tried again. It waits for commits under way, and may be called again after an error.
+// it did not take place and may be tried again. It waits for commits under way. With any other error the outcome is still unknown;
+// call it again.
 func (l *Log) Resolve(ctx context.Context, unknown error) (carillon.Appended, error) {
 	question, ok := errors.AsType[*carillon.OutcomeUnknownError](unknown)
 	if !ok {
 		return carillon.Appended{}, carillon.Invalidf("resolve", "the error to resolve is an OutcomeUnknownError, not %v", unknown)
 	}
 	if err := l.coordinator.settle(ctx); err != nil {
+		return carillon.Appended{}, err
+	}
+	if _, err := l.port.Append(ctx, nil); err != nil { // the store settles what it left open
 		return carillon.Appended{}, err
 	}
 	for after := question.After; ; {

@@ -22,6 +22,9 @@ func (l *eventLog) Append(ctx context.Context, batch []carillon.Append) ([]caril
 		return nil, err
 	}
 	defer w.unlock()
+	if len(batch) == 0 {
+		return nil, nil
+	}
 	a := appender{writer: w, verdicts: make([]carillon.Verdict, len(batch))}
 	err := w.transaction(ctx, func() error { return a.run(batch) })
 	if err != nil {
@@ -46,6 +49,9 @@ func (a *appender) run(batch []carillon.Append) error {
 			return err
 		}
 		a.verdicts[i] = verdict
+	}
+	if a.source.beforeCommit != nil {
+		a.source.beforeCommit()
 	}
 	return nil
 }

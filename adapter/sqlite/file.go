@@ -26,6 +26,10 @@ type Source struct {
 	readOnly  bool
 	// networkFilesystem names the filesystem of a path when it is a network one; tests replace it.
 	networkFilesystem func(path string) (string, error)
+	// vfs names SQLite's layer over files for the writer, empty for the system's; tests put a faulty one there.
+	vfs string
+	// beforeCommit is called when an append's transaction is complete but for its commit; tests set it.
+	beforeCommit func()
 }
 
 // Option changes a default of [File] or [ReadOnly].

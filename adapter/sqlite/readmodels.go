@@ -36,11 +36,8 @@ func (r *readModels) Update(ctx context.Context, ref carillon.ModelRef, durabili
 		err = fn(tx)
 	}
 	if err == nil {
-		if err = shared.Commit(); err == nil {
+		if err = w.afterCommit(shared.Commit()); err == nil {
 			return nil
-		}
-		if errors.Is(err, sqlite3.IOERR) {
-			w.poisoned = err
 		}
 	}
 	if rollback := shared.Rollback(); rollback != nil && !errors.Is(rollback, sql.ErrTxDone) {

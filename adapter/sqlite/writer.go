@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"runtime"
 	"sync"
 
@@ -37,7 +39,11 @@ func openWriter(ctx context.Context, source Source, names *typeNames) (*writer, 
 }
 
 func (w *writer) open(ctx context.Context) error {
-	db, err := driver.Open(uri(w.source.path, "_txlock=immediate"), w.configure)
+	parameters := []string{"_txlock=immediate"}
+	if w.source.vfs != "" {
+		parameters = append(parameters, "vfs="+w.source.vfs)
+	}
+	db, err := driver.Open(uri(w.source.path, parameters...), w.configure)
 	if err != nil {
 		return err
 	}
@@ -100,10 +106,9 @@ func (w *writer) ready(ctx context.Context, durability carillon.Durability) erro
 		return carillon.ErrClosed
 	}
 	if w.poisoned != nil {
-		if err := errors.Join(w.release(), w.open(ctx)); err != nil {
-			return fmt.Errorf("reopen after %w: %w", w.poisoned, err)
+		if err := w.reopen(ctx); err != nil {
+			return fmt.Errorf("%w: reopen: %w", w.poisoned, err)
 		}
-		w.poisoned = nil
 	}
 	if w.level == durability {
 		return nil
@@ -140,12 +145,45 @@ func (w *writer) transaction(ctx context.Context, fn func() error) error {
 // commit commits. An I/O error that is no lack of room leaves open what reached the disk, and what a later flush would write:
 // the connection is not used again.
 func (w *writer) commit() error {
-	err := w.conn.exec("COMMIT", nil)
-	if err != nil && errors.Is(err, sqlite3.IOERR) && !errors.Is(translate(err), carillon.ErrDiskFull) {
-		w.poisoned = err
-		return fmt.Errorf("%w: commit: %w", carillon.ErrOutcomeUnknown, err)
+	return w.afterCommit(w.conn.exec("COMMIT", nil))
+}
+
+// afterCommit turns what a commit returned into what became of it.
+func (w *writer) afterCommit(err error) error {
+	if err == nil || !errors.Is(err, sqlite3.IOERR) {
+		return err
 	}
-	return err
+	// The write of a frame failed: the frame that commits comes last, and none is flushed yet.
+	if errors.Is(err, sqlite3.IOERR_WRITE) && noRoom(filepath.Dir(w.source.path)) {
+		return fmt.Errorf("%w: %w", carillon.ErrDiskFull, err)
+	}
+	w.poisoned = err
+	return fmt.Errorf("%w: commit: %w", carillon.ErrOutcomeUnknown, err)
+}
+
+// noRoom finds out by trying whether a directory has room for what a commit writes at the least.
+func noRoom(directory string) bool {
+	file, err := os.CreateTemp(directory, ".room-*")
+	if err != nil {
+		return errors.Is(translate(err), carillon.ErrDiskFull)
+	}
+	defer os.Remove(file.Name())
+	defer file.Close()
+	_, err = file.Write(make([]byte, 64<<10))
+	return errors.Is(translate(err), carillon.ErrDiskFull)
+}
+
+// reopen replaces a connection whose last commit failed, and settles that commit: whatever frames it left behind are written
+// over by one that is flushed, so that they cannot come back with the next start.
+func (w *writer) reopen(ctx context.Context) error {
+	if err := errors.Join(w.release(), w.open(ctx)); err != nil {
+		return err
+	}
+	if err := w.conn.Exec("BEGIN IMMEDIATE; PRAGMA user_version = 1; COMMIT"); err != nil {
+		return err
+	}
+	w.poisoned = nil
+	return w.state.load(w.conn)
 }
 
 func (w *writer) release() error {

@@ -1,0 +1,20 @@
+package sqlite
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/carillon-go/carillon"
+	"github.com/carillon-go/carillon/conformance"
+)
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	conformance.Log(t, func(t testing.TB) carillon.Opener {
+		return File(filepath.Join(t.TempDir(), "log.db"))
+	}, conformance.WithSlowCommits(func(t testing.TB, stall func()) carillon.Opener {
+		source := File(filepath.Join(t.TempDir(), "slow.db"))
+		source.beforeCommit = stall
+		return source
+	}))
+}
