@@ -28,6 +28,7 @@ type feed struct {
 type page struct {
 	after, through carillon.Position
 	entries        []Entry
+	more           bool // a limit ended the page, not the log
 }
 
 // reading is a read under way that others wait for.
@@ -74,7 +75,7 @@ func (f *feed) next(ctx context.Context, after carillon.Position) (*page, error)
 func (f *feed) cached(after carillon.Position) *page {
 	for _, p := range slices.Backward(f.pages) {
 		if p.after <= after && after < p.through {
-			return &page{after: after, through: p.through, entries: p.entries[after-p.after:]}
+			return &page{after: after, through: p.through, entries: p.entries[after-p.after:], more: p.more}
 		}
 	}
 	return nil
@@ -84,7 +85,7 @@ func (f *feed) read(ctx context.Context, after carillon.Position, under *reading
 	found, err := f.port.Read(ctx, carillon.AllEvents(), after, pageLimit)
 	under.err = err
 	if err == nil {
-		under.page = &page{after: after, through: found.Through, entries: make([]Entry, len(found.Events))}
+		under.page = &page{after: after, through: found.Through, entries: make([]Entry, len(found.Events)), more: found.More}
 		for i := range found.Events {
 			under.page.entries[i].Recorded = &found.Events[i]
 		}

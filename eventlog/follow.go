@@ -21,10 +21,15 @@ type Batch struct {
 	CaughtUp bool
 }
 
+// crowd is how many events a batch has when more are sure to follow soon.
+const crowd = 16
+
 type follower struct {
 	log     *Log
 	prepare func(*Entry)
 	stop    bool
+	gather  time.Duration
+	hurry   func() <-chan struct{}
 }
 
 // FollowOption changes how [Log.Follow] follows.
@@ -37,10 +42,17 @@ func Prepare(prepare func(*Entry)) FollowOption { return func(f *follower) { f.p
 // StopAtHead ends the sequence once everything that stood in the log has been yielded, instead of waiting for more.
 func StopAtHead() FollowOption { return func(f *follower) { f.stop = true } }
 
+// Gather lets a follower that has caught up wait up to a limit before it reads on, while events come in crowds: batches grow,
+// and what is done once a batch is done less often. A channel that hurry returns cuts the wait short when it is closed.
+func Gather(limit time.Duration, hurry func() <-chan struct{}) FollowOption {
+	return func(f *follower) { f.gather, f.hurry = limit, hurry }
+}
+
 // Follow yields the log after a position, batch by batch, and then what is appended, until the context ends or the caller
 // breaks off. Every event comes exactly once and in order. The last yield carries an error: the context's, or the store's.
 //
-// It reads ahead while the caller handles a batch and holds no transaction meanwhile. A batch that says CaughtUp comes at least
+// It reads ahead while the caller handles a batch, as long as there is history to read, and holds no transaction meanwhile. At the
+// end of the log it reads on when the last batch is handled, so that a busy caller finds fewer and larger batches. A batch that says CaughtUp comes at least
 // once, with or without entries, when the follower reaches the end of the log.
 func (l *Log) Follow(ctx context.Context, after carillon.Position, options ...FollowOption) iter.Seq2[Batch, error] {
 	f := &follower{log: l}
@@ -49,17 +61,20 @@ func (l *Log) Follow(ctx context.Context, after carillon.Position, options ...Fo
 	}
 	return func(yield func(Batch, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
 		ahead := make(chan *ahead, readAhead)
 		go f.read(ctx, after, ahead)
+		defer func() { // let the reader end, also when the caller's loop panics
+			cancel()
+			for left := range ahead {
+				<-left.prepared
+			}
+		}()
 		for next := range ahead {
 			<-next.prepared
 			if !yield(next.batch, next.err) || next.err != nil {
-				cancel()
-				for range ahead { // let the reader end
-				}
 				return
 			}
+			close(next.handled)
 		}
 	}
 }
@@ -69,6 +84,7 @@ type ahead struct {
 	batch    Batch
 	err      error
 	prepared chan struct{}
+	handled  chan struct{}
 }
 
 // read sends batches until the log, the context or the store ends.
@@ -85,15 +101,21 @@ func (f *follower) read(ctx context.Context, after carillon.Position, out chan<-
 			return
 		}
 		after = page.through
-		f.log.head.advance(after)
-		caughtUp := len(page.entries) == 0 || f.log.head.position() <= after && len(page.entries) < pageLimit
-		if len(page.entries) > 0 || !told {
-			if !f.send(ctx, out, &ahead{batch: Batch{Entries: page.entries, Through: after, CaughtUp: caughtUp}}) {
+		if len(page.entries) > 0 { // a follower may begin beyond the end of the log
+			f.log.head.advance(after)
+		}
+		caughtUp := !page.more && f.log.head.position() <= after
+		if len(page.entries) > 0 || caughtUp && !told {
+			next := &ahead{batch: Batch{Entries: page.entries, Through: after, CaughtUp: caughtUp}}
+			if !f.send(ctx, out, next) {
 				return
+			}
+			if !page.more {
+				f.rest(ctx, next)
 			}
 		}
 		told = caughtUp
-		if len(page.entries) > 0 {
+		if len(page.entries) > 0 || !caughtUp {
 			continue
 		}
 		if f.stop {
@@ -105,7 +127,7 @@ func (f *follower) read(ctx context.Context, after carillon.Position, out chan<-
 
 // send prepares a batch on a goroutine of its own and passes it on in order.
 func (f *follower) send(ctx context.Context, out chan<- *ahead, next *ahead) bool {
-	next.prepared = make(chan struct{})
+	next.prepared, next.handled = make(chan struct{}), make(chan struct{})
 	if f.prepare == nil || len(next.batch.Entries) == 0 {
 		close(next.prepared)
 	} else {
@@ -120,12 +142,31 @@ func (f *follower) send(ctx context.Context, out chan<- *ahead, next *ahead) boo
 	case out <- next:
 		return true
 	case <-ctx.Done():
+		<-next.prepared
 		if next.err == nil {
 			next = &ahead{err: ctx.Err(), prepared: make(chan struct{})}
 			close(next.prepared)
 		}
 		out <- next
 		return false
+	}
+}
+
+// rest returns when a batch at the end of the log is handled and more events may have gathered.
+func (f *follower) rest(ctx context.Context, last *ahead) {
+	select {
+	case <-last.handled:
+	case <-ctx.Done():
+	}
+	if f.gather == 0 || f.stop || len(last.batch.Entries) < crowd {
+		return
+	}
+	timer := time.NewTimer(f.gather)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-f.hurry():
+	case <-ctx.Done():
 	}
 }
 

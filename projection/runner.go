@@ -19,6 +19,8 @@ const (
 	lastPause  = 30 * time.Second
 	// drainLimit is how long a batch under way may take to finish after the engine is told to stop.
 	drainLimit = 10 * time.Second
+	// gatherLimit is how far a read model nobody waits for may lie behind while events come in crowds.
+	gatherLimit = 50 * time.Millisecond
 )
 
 // runner takes one definition through the log.
@@ -87,7 +89,11 @@ func (r *runner) follow(ctx context.Context) error {
 	}
 	working, stop := detach(ctx, drainLimit)
 	defer stop()
-	for batch, err := range r.engine.log.Follow(ctx, at, eventlog.Prepare(r.work.prepare)) {
+	options := []eventlog.FollowOption{eventlog.Prepare(r.work.prepare)}
+	if _, ok := r.work.(*reactorWorker); !ok {
+		options = append(options, eventlog.Gather(gatherLimit, r.progress.hurry))
+	}
+	for batch, err := range r.engine.log.Follow(ctx, at, options...) {
 		if err != nil {
 			return err
 		}

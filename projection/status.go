@@ -48,6 +48,8 @@ type progress struct {
 	position carillon.Position
 	known    bool
 	changed  chan struct{} // closed when the position rises; nil when nobody waits
+	waiting  int           // how many wait for a position
+	urgent   chan struct{} // closed when somebody begins to wait; nil when nobody asked
 	state    State
 	failure  error
 	counted  int64
@@ -86,8 +88,40 @@ func (p *progress) enter(state State, failure error) {
 	p.state, p.failure = state, failure
 }
 
+// hurry returns a channel that is closed when somebody waits for a position, now or later.
+func (p *progress) hurry() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	urgent := make(chan struct{})
+	if p.waiting > 0 {
+		close(urgent)
+	} else {
+		p.urgent = urgent
+	}
+	return urgent
+}
+
+// enterWait and leaveWait count those who wait.
+func (p *progress) enterWait() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waiting++
+	if p.urgent != nil {
+		close(p.urgent)
+		p.urgent = nil
+	}
+}
+
+func (p *progress) leaveWait() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waiting--
+}
+
 // wait returns once the position is reached.
 func (p *progress) wait(ctx context.Context, name string, position carillon.Position) error {
+	p.enterWait()
+	defer p.leaveWait()
 	for {
 		p.mu.Lock()
 		if p.known && p.position >= position {

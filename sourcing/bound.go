@@ -21,6 +21,7 @@ type Bound[S any] struct {
 	fingerprint string
 	query       func(tags []carillon.Tag) carillon.Query
 	states      *states[S]
+	firsts      []firsts // one for each decision
 	locks       locks
 }
 
@@ -48,7 +49,7 @@ func Bind[S any](d *Decider[S], r Runtime) (*Bound[S], error) {
 	if d.snapshots > 0 && r.Snapshots == nil {
 		return nil, fmt.Errorf("decider %q saves snapshots, the store keeps none: %w", d.name, carillon.ErrUnsupported)
 	}
-	b := &Bound[S]{decider: d, log: r.Log, snapshots: r.Snapshots, codec: r.Codec, logger: r.Logger}
+	b := &Bound[S]{decider: d, log: r.Log, snapshots: r.Snapshots, codec: r.Codec, logger: r.Logger, firsts: make([]firsts, len(d.decisions))}
 	if b.codec == nil {
 		b.codec = codec.JSON()
 	}
@@ -90,7 +91,7 @@ func (b *Bound[S]) Endpoints() []carillon.Endpoint {
 		endpoints[i] = carillon.Endpoint{
 			Kind: carillon.KindCommand, Type: decision.command, Version: 1, Request: decision.request,
 			Handler: func(ctx context.Context, message *carillon.Message) (any, error) {
-				appended, err := b.handle(ctx, decision, message)
+				appended, err := b.handle(ctx, i, message)
 				if err != nil {
 					return nil, err
 				}

@@ -23,20 +23,25 @@ type attempt[S any] struct {
 	of       boundary
 	guard    *carillon.CommandGuard
 	expected int64 // the version the sender made the command for, -1 for any
+	firsts   *firsts
 }
 
 // Handle decides a command and appends what it comes to, outside any dispatch. See [Decide] for what the errors say.
 func (b *Bound[S]) Handle(ctx context.Context, message *carillon.Message) (carillon.Appended, error) {
-	for _, decision := range b.decider.decisions {
+	for i, decision := range b.decider.decisions {
 		if decision.request == reflect.TypeOf(message.Value) {
-			return b.handle(ctx, decision, message)
+			return b.handle(ctx, i, message)
 		}
 	}
 	return carillon.Appended{}, fmt.Errorf("decider %q decides no %T: %w", b.decider.name, message.Value, carillon.ErrUnknownType)
 }
 
-func (b *Bound[S]) handle(ctx context.Context, decision decision[S], message *carillon.Message) (carillon.Appended, error) {
-	a := &attempt[S]{Bound: b, decision: decision, message: message, of: decision.boundary(message.Value), expected: -1}
+// handle carries out the nth decision.
+func (b *Bound[S]) handle(ctx context.Context, n int, message *carillon.Message) (carillon.Appended, error) {
+	decision := b.decider.decisions[n]
+	a := &attempt[S]{
+		Bound: b, decision: decision, message: message, of: decision.boundary(message.Value), expected: -1, firsts: &b.firsts[n],
+	}
 	if err := a.prepare(); err != nil {
 		return carillon.Appended{}, err
 	}
@@ -82,14 +87,20 @@ func (a *attempt[S]) prepare() error {
 // state may be behind what others have appended.
 func (a *attempt[S]) run(ctx context.Context, key string) (carillon.Appended, error) {
 	at, kept := a.states.get(key)
+	if !kept && !a.decider.across {
+		defer func() { a.firsts.learn(at.at == 0) }()
+		if kept = a.firsts.likely(); kept {
+			at = cached[S]{key: key, state: a.decider.initial}
+		}
+	}
 	var err error
 	for n := 0; ; n++ {
-		if n > 0 || !kept {
+		fresh := n > 0 || !kept
+		if fresh {
 			if at, err = a.refresh(ctx, a.of); err != nil {
 				return carillon.Appended{}, err
 			}
 		}
-		fresh := n > 0 || !kept
 		appended, err := a.decideAndAppend(ctx, at, fresh)
 		if errors.Is(err, errStale) || errors.Is(err, carillon.ErrConflict) && n < maxAttempts && !a.versionRefused(err) {
 			continue

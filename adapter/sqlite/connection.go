@@ -16,8 +16,10 @@ type connection struct {
 	statements map[string]*sqlite3.Stmt
 }
 
-func newConnection(conn *sqlite3.Conn) *connection {
-	return &connection{Conn: conn, statements: make(map[string]*sqlite3.Stmt)}
+// newConnection keeps query plans stable: without that, SQLite prepares a statement again whenever a bound range changes.
+func newConnection(conn *sqlite3.Conn) (*connection, error) {
+	_, err := conn.Config(sqlite3.DBCONFIG_ENABLE_QPSG, true)
+	return &connection{Conn: conn, statements: make(map[string]*sqlite3.Stmt)}, err
 }
 
 // openReader opens a read-only connection.
@@ -31,7 +33,7 @@ func openReader(ctx context.Context, path string) (*connection, error) {
 	if err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
-	return newConnection(conn), nil
+	return newConnection(conn)
 }
 
 // statement returns the prepared statement of a text, which stays prepared.

@@ -27,30 +27,20 @@ func (r *readModels) Update(ctx context.Context, ref carillon.ModelRef, durabili
 		return err
 	}
 	defer w.unlock()
-	shared, err := w.session.BeginTx(ctx, nil)
-	if err != nil {
-		return translate(err)
-	}
-	tx := &update{conn: w.conn, ref: ref, shared: shared}
-	if err = tx.open(); err == nil {
-		err = fn(tx)
-	}
-	if err == nil {
-		if err = w.afterCommit(shared.Commit()); err == nil {
-			return nil
+	return w.transaction(ctx, func() error {
+		tx := &update{conn: w.conn, ref: ref, session: w.session}
+		if err := tx.open(); err != nil {
+			return err
 		}
-	}
-	if rollback := shared.Rollback(); rollback != nil && !errors.Is(rollback, sql.ErrTxDone) {
-		w.poisoned = rollback
-	}
-	return translate(err)
+		return fn(tx)
+	})
 }
 
 // update is one read model inside the writer's transaction.
 type update struct {
 	conn       *connection
 	ref        carillon.ModelRef
-	shared     *sql.Tx
+	session    *sql.Conn
 	id         int64
 	checkpoint carillon.Position
 }
@@ -148,8 +138,11 @@ func dropRows(conn *connection, model int64) error {
 	return conn.exec("DELETE FROM carillon_rows WHERE model = ?", func(stmt *sqlite3.Stmt) error { return stmt.BindInt64(1, model) })
 }
 
-// SQL gives access to the file's other tables within the transaction.
-func (u *update) SQL() carillon.SQLExecutor { return u.shared }
+// SQL gives access to the file's other tables within the transaction: the session's statements run on the writer's connection.
+func (u *update) SQL() carillon.SQLExecutor { return executor{u.session} }
+
+// executor hides all of a session but statements.
+type executor struct{ carillon.SQLExecutor }
 
 // Row returns one row and the checkpoint it is as of, in one statement, so that a switch cannot come between.
 func (r *readModels) Row(ctx context.Context, ref carillon.ModelRef, key string) (carillon.Row, carillon.Position, error) {

@@ -23,7 +23,7 @@ type writer struct {
 
 	mu       sync.Mutex
 	db       *sql.DB
-	session  *sql.Conn   // holds the connection, and begins the transactions that projections share
+	session  *sql.Conn   // holds the connection, and runs the statements of SQL projections
 	conn     *connection // the same connection, without database/sql in between
 	level    carillon.Durability
 	poisoned error // why the connection must be reopened before the next use
@@ -39,7 +39,7 @@ func openWriter(ctx context.Context, source Source, names *typeNames) (*writer, 
 }
 
 func (w *writer) open(ctx context.Context) error {
-	parameters := []string{"_txlock=immediate"}
+	var parameters []string
 	if w.source.vfs != "" {
 		parameters = append(parameters, "vfs="+w.source.vfs)
 	}
@@ -52,9 +52,9 @@ func (w *writer) open(ctx context.Context) error {
 	if w.session, err = db.Conn(ctx); err != nil {
 		return err
 	}
-	err = w.session.Raw(func(driverConn any) error {
-		w.conn = newConnection(driverConn.(driver.Conn).Raw())
-		return nil
+	err = w.session.Raw(func(driverConn any) (err error) {
+		w.conn, err = newConnection(driverConn.(driver.Conn).Raw())
+		return err
 	})
 	if err != nil {
 		return err
@@ -145,11 +145,7 @@ func (w *writer) transaction(ctx context.Context, fn func() error) error {
 // commit commits. An I/O error that is no lack of room leaves open what reached the disk, and what a later flush would write:
 // the connection is not used again.
 func (w *writer) commit() error {
-	return w.afterCommit(w.conn.exec("COMMIT", nil))
-}
-
-// afterCommit turns what a commit returned into what became of it.
-func (w *writer) afterCommit(err error) error {
+	err := w.conn.exec("COMMIT", nil)
 	if err == nil || !errors.Is(err, sqlite3.IOERR) {
 		return err
 	}

@@ -1,0 +1,14 @@
+package memory_test
+
+import (
+	"testing"
+
+	"github.com/carillon-go/carillon"
+	"github.com/carillon-go/carillon/adapter/memory"
+	"github.com/carillon-go/carillon/conformance"
+)
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	conformance.Log(t, func(testing.TB) carillon.Opener { return memory.Volatile() })
+}
