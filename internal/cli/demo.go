@@ -1,0 +1,255 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/carillon-go/carillon/adapter/sqlite"
+	"github.com/carillon-go/carillon/app"
+	"github.com/carillon-go/carillon/examples/shop"
+	"github.com/carillon-go/carillon/examples/shop/retail"
+	"github.com/carillon-go/carillon/rest"
+)
+
+const (
+	defaultAddress = "127.0.0.1:8080"
+	// storeName and rejectsName are the files of the data directory.
+	storeName   = "shop.db"
+	rejectsName = "rejects.csv"
+)
+
+// demo runs the shop.
+type demo struct {
+	directory string
+	address   string
+	file      string
+	sample    int
+	rejects   string
+	exit      bool
+	json      bool
+	std       *stdio
+}
+
+func newDemo(std *stdio) *cobra.Command {
+	d := &demo{std: std}
+	command := &cobra.Command{
+		Use:   "demo",
+		Short: "Run the shop",
+		Long: "Runs the example shop, with everything in one file of the data directory, and prints its addresses. It serves until it\n" +
+			"is interrupted.\n\n" +
+			"--import feeds a retail file, CSV or gzip, through the command side; rows it cannot accept go to the rejects file with\n" +
+			"line number and reason. An import that was broken off, or runs again, goes on where it was and adds nothing twice.\n" +
+			"Afterwards it prints what the log holds and what this run met again. --sample needs no file; the same number makes the\n" +
+			"same invoices.",
+		Example: "  carillon demo --sample 1000\n" +
+			"  carillon demo --dir data --import online-retail.csv.gz --exit --json",
+		Args: arguments(0, 0),
+		RunE: func(command *cobra.Command, _ []string) error { return d.run(command.Context()) },
+	}
+	flags := command.Flags()
+	flags.StringVar(&d.directory, "dir", "", "keep the data in this `DIRECTORY`; without it in a temporary one, removed at exit")
+	flags.StringVar(&d.address, "addr", defaultAddress, "serve on this `HOST:PORT`")
+	flags.StringVar(&d.file, "import", "", "feed a retail `FILE` through the command side")
+	flags.IntVar(&d.sample, "sample", 0, "feed this `NUMBER` of generated invoices instead")
+	flags.StringVar(&d.rejects, "rejects", "", "the `FILE` for rows that are not accepted (default rejects.csv of the data directory)")
+	flags.BoolVar(&d.exit, "exit", false, "stop when the import is done and every read model has caught up")
+	flags.BoolVar(&d.json, "json", false, "print the summary as one JSON object on the last line")
+	return command
+}
+
+func (d *demo) run(ctx context.Context) (err error) {
+	if err := d.check(); err != nil {
+		return err
+	}
+	input, err := d.open() // before anything is made
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, input.close()) }()
+	directory, remove, err := d.dataDirectory()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, remove()) }()
+	if err := d.rejectTo(input, directory); err != nil {
+		return err
+	}
+	return d.serve(ctx, directory, input)
+}
+
+func (d *demo) check() error {
+	if _, _, err := net.SplitHostPort(d.address); err != nil {
+		return usagef("--addr %q: write HOST:PORT, such as %s", d.address, defaultAddress)
+	}
+	if d.sample < 0 {
+		return usagef("--sample %d: it is 0 or more", d.sample)
+	}
+	if d.file != "" && d.sample > 0 {
+		return usagef("--import and --sample: say one of them")
+	}
+	if d.rejects != "" && d.file == "" && d.sample == 0 {
+		return usagef("--rejects: nothing is imported: say --import or --sample")
+	}
+	return nil
+}
+
+// dataDirectory makes the directory, and how to remove it if it is a temporary one.
+func (d *demo) dataDirectory() (directory string, remove func() error, err error) {
+	if d.directory == "" {
+		directory, err = os.MkdirTemp("", "carillon-demo-")
+		return directory, func() error { return os.RemoveAll(directory) }, advise(err, "name a directory with --dir")
+	}
+	if err := os.MkdirAll(d.directory, 0o755); err != nil {
+		return "", nil, advise(err, "name another directory with --dir")
+	}
+	directory, err = filepath.Abs(d.directory)
+	return directory, func() error { return nil }, err
+}
+
+// rejectTo names the file for rows that are not accepted.
+func (d *demo) rejectTo(input *feed, directory string) error {
+	switch {
+	case d.rejects != "":
+		return input.rejectTo(d.rejects, "")
+	case d.directory == "":
+		return input.rejectTo(filepath.Join(directory, rejectsName), " (removed at exit, --rejects keeps it)")
+	default:
+		return input.rejectTo(filepath.Join(directory, rejectsName), "")
+	}
+}
+
+// serve runs the shop until the context ends, or until the import is done if that is asked for.
+func (d *demo) serve(ctx context.Context, directory string, input *feed) error {
+	logger := slog.New(slog.NewTextHandler(d.std.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	service, server := shop.New(sqlite.File(filepath.Join(directory, storeName)), d.address, app.LogTo(logger))
+	// An interrupt ends the use of the service first, and the service after it.
+	serving, stopService := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopService()
+	using, stopUse := context.WithCancel(ctx)
+	defer stopUse()
+	ended := make(chan error, 1)
+	go func() {
+		err := service.Run(serving)
+		stopUse()
+		ended <- err
+	}()
+	err := d.use(using, directory, service, server, input)
+	if err == nil && !d.exit {
+		<-using.Done()
+	}
+	stopService()
+	if failure := <-ended; failure != nil { // the cause of err, if there is one
+		if network, ok := errors.AsType[*net.OpError](failure); ok && network.Op == "listen" {
+			return advise(failure, "choose another address with --addr")
+		}
+		return failure
+	}
+	if ctx.Err() != nil && !d.exit && !input.began() {
+		return nil // it was only serving
+	}
+	return err
+}
+
+// use does what the demo was started for.
+func (d *demo) use(ctx context.Context, directory string, service *app.App, server *rest.Server, input *feed) error {
+	running, err := service.Running(ctx)
+	if err != nil {
+		return err
+	}
+	address, err := server.Addr(ctx)
+	if err != nil {
+		return err
+	}
+	d.announce(address, directory)
+	if !input.exists() && !d.exit {
+		return nil
+	}
+	done, err := input.through(ctx, running, d.std.err)
+	var s summary
+	if err == nil {
+		s, err = summarise(ctx, running, done)
+	}
+	if err != nil {
+		return d.broken(ctx, err, running, input, directory)
+	}
+	to := d.std.out
+	if d.json {
+		to = d.std.err
+		if err := d.std.out.object(s); err != nil {
+			return err
+		}
+	} else {
+		s.print(to, input)
+	}
+	if s.Rejected > 0 {
+		to.printf("%d rows were not accepted, see %s\n", s.Rejected, printable(input.rejected))
+	}
+	return nil
+}
+
+// broken says why an import did not come to its end, and what stays.
+func (d *demo) broken(ctx context.Context, err error, running *app.Running, input *feed, directory string) error {
+	if ctx.Err() != nil {
+		err = errors.New("interrupted")
+	}
+	if !input.exists() {
+		return advise(fmt.Errorf("read models: %w", err), "run it again, they catch up")
+	}
+	err = fmt.Errorf("import of %s: %w", input.name, err)
+	head, unknown := running.Log.Head(context.WithoutCancel(ctx))
+	if unknown != nil {
+		return err
+	}
+	if d.directory == "" {
+		return advise(err, "%d events went with the temporary directory: name one with --dir to keep them", head)
+	}
+	again := "run it again"
+	if _, ok := errors.AsType[*retail.InputError](err); ok {
+		again = "mend the file and run it again"
+	}
+	return advise(err, "what was read stays in %s, %d events: %s, it goes on where it was", directory, head, again)
+}
+
+// announce prints where the shop is.
+func (d *demo) announce(address, directory string) {
+	to := d.std.out
+	if d.json {
+		to = d.std.err
+	}
+	if d.directory == "" {
+		directory += " (removed at exit)"
+	}
+	site := "http://" + browsable(address)
+	to.printf("Shop      %s/\nAPI docs  %s/docs\nOpenAPI   %s/openapi.json\nData      %s\n", site, site, site, directory)
+	if !isLoopback(address) {
+		d.std.err.printf("carillon: warning: %s can be reached from other machines, and there is no authentication\n", address)
+	}
+}
+
+// isLoopback reports whether only this machine can reach an address that is listened at.
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	return net.ParseIP(host).IsLoopback()
+}
+
+// browsable is an address as a browser on this machine takes it.
+func browsable(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
+	}
+	if net.ParseIP(host).IsUnspecified() {
+		host = "localhost"
+	}
+	return net.JoinHostPort(host, port)
+}

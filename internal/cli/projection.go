@@ -1,0 +1,16 @@
+package cli
+
+import "github.com/spf13/cobra"
+
+func newProjection(std *stdio) *cobra.Command {
+	return group(&cobra.Command{
+		Use:   "projection",
+		Short: "List and rebuild read models",
+		Long:  "Looks at the read models of a store, and makes those of the shop anew from its log.",
+		Example: "  carillon projection list --store sqlite:shop.db\n" +
+			"  carillon projection rebuild countries --store sqlite:shop.db",
+	},
+		newProjectionList(std),
+		newProjectionRebuild(std),
+	)
+}
