@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -24,7 +25,9 @@ type MalformedError struct {
 	Reason string
 }
 
-func (e *MalformedError) Error() string { return fmt.Sprintf("malformed JSON near byte %d: %s", e.Offset, e.Reason) }
+func (e *MalformedError) Error() string {
+	return fmt.Sprintf("malformed JSON near byte %d: %s", e.Offset, e.Reason)
+}
 
 // Is makes it an [carillon.ErrInvalid].
 func (e *MalformedError) Is(target error) bool { return target == carillon.ErrInvalid }
@@ -46,19 +49,37 @@ func DecodeStrict(data []byte, target any) error {
 	decoder = json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(target); err != nil {
-		return invalid(err)
+		return invalid(err, reflect.TypeOf(target))
 	}
 	return nil
 }
 
-func invalid(err error) error {
+func invalid(err error, target reflect.Type) error {
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		if wrong.Field == "" {
 			return carillon.Invalidf("body", "it cannot be a JSON %s", wrong.Value)
 		}
-		return carillon.Invalidf("field "+wrong.Field, "it cannot be a JSON %s", wrong.Value)
+		return carillon.Invalidf("field "+keysOf(target, wrong.Field), "it cannot be a JSON %s", wrong.Value)
 	}
 	return carillon.Invalidf("body", "%s", strings.TrimPrefix(err.Error(), "json: "))
+}
+
+// keysOf is the path of a field without the embedded structs on the way, which its sender does not see.
+func keysOf(target reflect.Type, path string) string {
+	var keys []string
+	for name := range strings.SplitSeq(path, ".") {
+		for target != nil && slices.Contains([]reflect.Kind{reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map}, target.Kind()) {
+			target = target.Elem()
+		}
+		if target != nil && target.Kind() == reflect.Struct {
+			if f, ok := target.FieldByName(name); ok && promoted(f) {
+				target = f.Type
+				continue
+			}
+		}
+		keys, target = append(keys, name), members(target)[name]
+	}
+	return strings.Join(keys, ".")
 }
 
 // document is one walk over the tokens of a request, for what the decoder would let pass.

@@ -9,11 +9,12 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/codec"
 	"github.com/carillon-go/carillon/cqrs"
 	"github.com/carillon-go/carillon/internal/ids"
-	"github.com/danielgtaylor/huma/v2"
 )
 
 // Appended is the body of the answer to a command: where its events stand.

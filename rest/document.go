@@ -3,13 +3,13 @@ package rest
 import (
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"reflect"
 	"slices"
 	"strconv"
 
-	"github.com/carillon-go/carillon"
 	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/carillon-go/carillon"
 )
 
 const problemMedia = "application/problem+json"
@@ -77,9 +77,9 @@ func (s *site) describeCommand(contract carillon.Endpoint, c *command) *huma.Ope
 	if len(body.Properties) > 0 {
 		operation.RequestBody = &huma.RequestBody{Required: len(body.Required) > 0, Content: content("application/json", c.schema)}
 	}
-	s.addProblems(operation, http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusConflict,
-		http.StatusPreconditionFailed, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType,
-		http.StatusUnprocessableEntity, http.StatusInternalServerError, http.StatusServiceUnavailable, http.StatusGatewayTimeout)
+	s.addProblems(operation, ProblemMalformed, ProblemParameter, ProblemCrossOrigin, ProblemNotFound, ProblemRejected, ProblemConflict,
+		ProblemStale, ProblemTooLarge, ProblemUnsupportedMediaType, ProblemInvalid, ProblemKeyReused,
+		ProblemInternal, ProblemUnavailable, ProblemOutcomeUnknown, ProblemTimeout)
 	return operation
 }
 
@@ -94,11 +94,11 @@ func (s *site) describeQuery(contract carillon.Endpoint, o options, parameters [
 			"200": {Description: "The answer.", Content: content("application/json", s.schemas.of(answered))},
 		},
 	}
+	s.addProblems(operation, ProblemParameter, ProblemNotFound, ProblemInvalid, ProblemInternal, ProblemUnavailable, ProblemTimeout)
 	if len(contract.Reads) > 0 {
 		operation.Parameters = append(operation.Parameters, positionHeader())
+		s.addProblems(operation, ProblemBehind)
 	}
-	s.addProblems(operation, http.StatusBadRequest, http.StatusNotFound, http.StatusUnprocessableEntity,
-		http.StatusInternalServerError, http.StatusServiceUnavailable, http.StatusGatewayTimeout)
 	return operation
 }
 
@@ -118,22 +118,24 @@ func (s *site) describeRow(model string, state reflect.Type, o options, key stri
 			"304": {Description: "The sender has the row already.", Headers: tag},
 		},
 	}
-	s.addProblems(operation, http.StatusBadRequest, http.StatusNotFound,
-		http.StatusInternalServerError, http.StatusServiceUnavailable, http.StatusGatewayTimeout)
+	s.addProblems(operation, ProblemParameter, ProblemNotFound, ProblemInternal, ProblemUnavailable, ProblemBehind, ProblemTimeout)
 	return operation
 }
 
-// addProblems documents the statuses that are answered with a problem, and which problems those are.
-func (s *site) addProblems(operation *huma.Operation, statuses ...int) {
+// addProblems documents problems under the statuses they are answered with.
+func (s *site) addProblems(operation *huma.Operation, problems ...string) {
 	schema := s.schemas.of(reflect.TypeFor[Problem]())
-	for _, status := range statuses {
-		description := http.StatusText(status) + ":"
-		for _, problem := range problems() {
-			if at, title := explain(problem); at == status && problem != ProblemUnknownRoute {
-				description += fmt.Sprintf(" %s (%s).", title, problem)
-			}
+	for _, problem := range problems {
+		status, title := explain(problem)
+		description := fmt.Sprintf("%s (%s).", title, problem)
+		answer, ok := operation.Responses[strconv.Itoa(status)]
+		if !ok {
+			answer = &huma.Response{Content: content(problemMedia, schema)}
+			operation.Responses[strconv.Itoa(status)] = answer
+		} else {
+			description = answer.Description + " " + description
 		}
-		operation.Responses[strconv.Itoa(status)] = &huma.Response{Description: description, Content: content(problemMedia, schema)}
+		answer.Description = description
 	}
 }
 

@@ -6,9 +6,10 @@ import (
 	"net/http"
 	"runtime/debug"
 
-	"github.com/carillon-go/carillon/cqrs"
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/carillon-go/carillon/cqrs"
 )
 
 // answer is what an endpoint answers when nothing went wrong.
@@ -40,11 +41,7 @@ func (s *site) serve(at route, operation *huma.Operation, e endpoint) error {
 
 // run answers a request whole: nothing is sent before the answer or the problem is complete.
 func (s *site) run(w http.ResponseWriter, r *http.Request, e endpoint) {
-	a, err := safely(e, r)
-	var body []byte
-	if err == nil && !a.empty {
-		body, err = encode(a.value)
-	}
+	a, body, err := safely(e, r)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -63,14 +60,17 @@ func (s *site) run(w http.ResponseWriter, r *http.Request, e endpoint) {
 	}
 }
 
-// safely makes an error of a panic.
-func safely(e endpoint, r *http.Request) (a answer, err error) {
+// safely makes an answer and its body, and an error of a panic.
+func safely(e endpoint, r *http.Request) (a answer, body []byte, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			err = &cqrs.PanicError{Value: cause, Stack: debug.Stack()}
 		}
 	}()
-	return e(r)
+	if a, err = e(r); err == nil && !a.empty {
+		body, err = encode(a.value)
+	}
+	return a, body, err
 }
 
 func encode(value any) ([]byte, error) {

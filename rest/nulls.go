@@ -7,9 +7,6 @@ import (
 	"strings"
 )
 
-// deepest is how far withoutNulls looks into a value. What nests deeper is left to the encoder, which knows endless values.
-const deepest = 100
-
 // withoutNulls returns a value like this one whose nil slices and maps are empty ones, so that JSON holds [] and {} where a list
 // or an object is declared. The value itself is left as it is; what needs no change is shared with it.
 func withoutNulls(value any) any {
@@ -17,7 +14,7 @@ func withoutNulls(value any) any {
 	if !v.IsValid() {
 		return value
 	}
-	return filled(v, 0).Interface()
+	return make(filler).value(v).Interface()
 }
 
 // holdsNulls reports whether values of a type may hold nil slices or maps that JSON writes as null.
@@ -55,56 +52,78 @@ func encodesItself(t reflect.Type) bool {
 	return false
 }
 
-func filled(v reflect.Value, depth int) reflect.Value {
-	if depth > deepest || !holdsNulls(v.Type(), nil) {
+// filler copies a value on the way to its nil slices and maps. It holds the references it is inside of: one that leads back to
+// itself is left to the encoder, which says so.
+type filler map[reference]bool
+
+type reference struct {
+	address uintptr
+	length  int
+	of      reflect.Type
+}
+
+func (f filler) value(v reflect.Value) reflect.Value {
+	if !holdsNulls(v.Type(), nil) {
 		return v
 	}
-	depth++
+	switch v.Kind() {
+	case reflect.Slice, reflect.Map, reflect.Pointer:
+		r := reference{address: v.Pointer(), of: v.Type()}
+		if v.Kind() == reflect.Slice {
+			r.length = v.Len()
+		}
+		if f[r] {
+			return v
+		}
+		f[r] = true
+		defer delete(f, r)
+	default:
+	}
 	switch v.Kind() {
 	case reflect.Slice:
-		return filledItems(v, reflect.MakeSlice(v.Type(), v.Len(), v.Len()), depth)
+		return f.items(v, reflect.MakeSlice(v.Type(), v.Len(), v.Len()))
 	case reflect.Array:
-		return filledItems(v, reflect.New(v.Type()).Elem(), depth)
+		return f.items(v, reflect.New(v.Type()).Elem())
 	case reflect.Map:
-		return filledMap(v, depth)
+		return f.entries(v)
 	case reflect.Pointer, reflect.Interface:
-		return filledTarget(v, depth)
+		return f.target(v)
 	case reflect.Struct:
 		to := reflect.New(v.Type()).Elem()
 		to.Set(v)
-		fillFields(to, depth)
+		f.fields(to)
 		return to
 	default:
 		return v
 	}
 }
 
-func filledItems(v, to reflect.Value, depth int) reflect.Value {
+func (f filler) items(v, to reflect.Value) reflect.Value {
 	if v.Len() > 0 && !holdsNulls(v.Type().Elem(), nil) {
 		return v
 	}
 	for i := range v.Len() {
-		to.Index(i).Set(filled(v.Index(i), depth))
+		to.Index(i).Set(f.value(v.Index(i)))
 	}
 	return to
 }
 
-func filledMap(v reflect.Value, depth int) reflect.Value {
+func (f filler) entries(v reflect.Value) reflect.Value {
 	if !v.IsNil() && !holdsNulls(v.Type().Elem(), nil) {
 		return v
 	}
 	to := reflect.MakeMapWithSize(v.Type(), v.Len())
 	for entries := v.MapRange(); entries.Next(); {
-		to.SetMapIndex(entries.Key(), filled(entries.Value(), depth))
+		to.SetMapIndex(entries.Key(), f.value(entries.Value()))
 	}
 	return to
 }
 
-func filledTarget(v reflect.Value, depth int) reflect.Value {
+func (f filler) target(v reflect.Value) reflect.Value {
 	if v.IsNil() {
 		return v
 	}
-	inner := filled(v.Elem(), depth)
+	inner := f.value(v.Elem())
 	if v.Kind() == reflect.Interface {
 		return inner
 	}
@@ -113,17 +132,17 @@ func filledTarget(v reflect.Value, depth int) reflect.Value {
 	return to
 }
 
-// fillFields fills the fields of a copy. Those left out of JSON when they are zero stay as they are.
-func fillFields(to reflect.Value, depth int) {
+// fields fills the fields of a copy. Those left out of JSON when they are zero stay as they are.
+func (f filler) fields(to reflect.Value) {
 	for i := range to.NumField() {
 		field, value := to.Type().Field(i), to.Field(i)
 		if field.Anonymous && !field.IsExported() && field.Type.Kind() == reflect.Struct {
-			fillFields(value, depth)
+			f.fields(value)
 			continue
 		}
 		omitted := strings.Contains(field.Tag.Get("json"), ",omitzero") && value.IsZero()
 		if field.IsExported() && !omitted && holdsNulls(field.Type, nil) {
-			value.Set(filled(value, depth))
+			value.Set(f.value(value))
 		}
 	}
 }

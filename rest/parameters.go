@@ -8,9 +8,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/codec"
-	"github.com/danielgtaylor/huma/v2"
 )
 
 // parameter is a field of a request that comes from its path or its query string.

@@ -44,15 +44,6 @@ const (
 	ProblemTimeout              = "urn:carillon:problem:timeout"
 )
 
-// problems lists the types in the order of their statuses.
-func problems() []string {
-	return []string{
-		ProblemMalformed, ProblemParameter, ProblemCrossOrigin, ProblemUnknownRoute, ProblemMethodNotAllowed, ProblemNotFound,
-		ProblemRejected, ProblemConflict, ProblemStale, ProblemTooLarge, ProblemUnsupportedMediaType, ProblemInvalid, ProblemKeyReused,
-		ProblemInternal, ProblemUnavailable, ProblemOutcomeUnknown, ProblemBehind, ProblemTimeout,
-	}
-}
-
 // explain gives the status and the title of a problem type.
 func explain(problem string) (status int, title string) {
 	switch problem {

@@ -10,8 +10,9 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/carillon-go/carillon/codec"
 	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/carillon-go/carillon/codec"
 )
 
 // schemas makes JSON schemas of Go types and checks values against them.

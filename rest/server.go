@@ -84,7 +84,7 @@ func (s *Server) Serve(ctx context.Context, running *app.Running) error {
 	}
 	logger := loggerOf(running)
 	logger.LogAttrs(ctx, slog.LevelInfo, "serving", slog.String("address", s.bound))
-	return serve(ctx, server, listener, logger)
+	return serve(ctx, server, listener, logger, drainLimit)
 }
 
 func loggerOf(running *app.Running) *slog.Logger {
@@ -115,8 +115,8 @@ func (s *Server) listen(ctx context.Context, running *app.Running) (*http.Server
 	}, listener, nil
 }
 
-// serve serves until the context ends and the requests under way are answered.
-func serve(ctx context.Context, server *http.Server, listener net.Listener, logger *slog.Logger) error {
+// serve serves until the context ends and the requests under way are answered, or the limit after it.
+func serve(ctx context.Context, server *http.Server, listener net.Listener, logger *slog.Logger, limit time.Duration) error {
 	requests, abandon := context.WithCancel(context.WithoutCancel(ctx))
 	defer abandon()
 	server.BaseContext = func(net.Listener) context.Context { return requests }
@@ -127,14 +127,16 @@ func serve(ctx context.Context, server *http.Server, listener net.Listener, logg
 		return fmt.Errorf("rest: %w", err)
 	case <-ctx.Done():
 	}
-	draining, stop := context.WithTimeout(requests, drainLimit)
+	draining, stop := context.WithTimeout(requests, limit)
 	defer stop()
-	err := server.Shutdown(draining)
-	if err != nil {
-		logger.LogAttrs(requests, slog.LevelWarn, "requests under way abandoned", slog.Duration("after", drainLimit), slog.Any("error", err))
+	failure := server.Shutdown(draining)
+	if failure != nil {
+		logger.LogAttrs(requests, slog.LevelWarn, "requests under way abandoned", slog.Duration("after", limit), slog.Any("error", failure))
 		abandon()
-		err = fmt.Errorf("rest: requests under way after %s: %w", drainLimit, errors.Join(err, server.Close()))
+		failure = fmt.Errorf("rest: requests under way abandoned after %s: %w", limit, errors.Join(failure, server.Close()))
 	}
-	<-ended
-	return err
+	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+		failure = errors.Join(failure, fmt.Errorf("rest: %w", err))
+	}
+	return failure
 }

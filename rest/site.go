@@ -7,11 +7,12 @@ import (
 	"slices"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/app"
 	"github.com/carillon-go/carillon/cqrs"
-	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humago"
 )
 
 // site is everything one handler serves.
