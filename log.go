@@ -42,6 +42,9 @@ type Page struct {
 	More bool
 }
 
+// PageSize is how many bytes of payloads a page takes before a log may end it ahead of its limit of events.
+const PageSize = 1 << 20
+
 // Log is the port of an event store. Application code holds an [github.com/carillon-go/carillon/eventlog.Log] instead, which
 // validates, groups commits and follows.
 //
@@ -63,8 +66,8 @@ type Log interface {
 	// grows large. The page is one consistent view and holds no resources.
 	Read(ctx context.Context, query Query, after Position, limit int) (Page, error)
 
-	// ReadStream returns the next events of a stream after a version, in order, at most limit of them. An empty answer means
-	// that there are none; a stream nobody wrote to is empty.
+	// ReadStream returns the next events of a stream after a version, in order, at most limit of them. Fewer mean that there are
+	// no more, unless their payloads together take more than [PageSize]; a stream nobody wrote to is empty.
 	ReadStream(ctx context.Context, stream string, after int64, limit int) ([]Recorded, error)
 
 	// Head returns the position of the last event, 0 for an empty log.

@@ -119,7 +119,7 @@ func (b *Bus) dispatch(ctx context.Context, kind carillon.Kind, request any, opt
 	for _, option := range options {
 		option(message)
 	}
-	if message.ID == "" {
+	if message.ID == "" && message.Headers[carillon.HeaderOnce] == "" {
 		message.ID = ids.New()
 	} else if err := carillon.CheckID(message.ID); err != nil {
 		return nil, err

@@ -11,7 +11,7 @@ type Entry struct {
 	*carillon.Recorded
 
 	mu      sync.Mutex
-	decoded any
+	decoded any // a pointer to the value
 }
 
 // Decode returns the entry's payload as an E. The payload is decoded once for all who ask for the same type, so nobody may
@@ -19,15 +19,15 @@ type Entry struct {
 func Decode[E any](codec carillon.Codec, entry *Entry) (E, error) {
 	entry.mu.Lock()
 	defer entry.mu.Unlock()
-	if value, ok := entry.decoded.(E); ok {
-		return value, nil
+	if value, ok := entry.decoded.(*E); ok {
+		return *value, nil
 	}
-	var value E
-	if err := codec.Decode(entry.Payload, &value); err != nil {
-		return value, err
+	value := new(E)
+	if err := codec.Decode(entry.Payload, value); err != nil {
+		return *value, err
 	}
 	if entry.decoded == nil {
 		entry.decoded = value
 	}
-	return value, nil
+	return *value, nil
 }

@@ -73,11 +73,17 @@ func On[S, E any](event string, apply func(S, E) S) Part[S] {
 	})
 }
 
-// Remove deletes the row of the entity the events happened to.
+// Remove deletes the row of the entity the events happened to, whatever they say.
 func Remove[S any](event string) Part[S] {
-	return part(event, true, func(entry *eventlog.Entry, _ struct{}) iter.Seq2[string, change[S]] {
-		return one(entityKey(entry.Recorded), func(state S) (S, bool) { return state, false })
-	})
+	return func(m *Model[S]) {
+		m.register(event, fold[S]{
+			entity: true,
+			decode: func(carillon.Codec, *eventlog.Entry) error { return nil },
+			each: func(_ carillon.Codec, entry *eventlog.Entry) (iter.Seq2[string, change[S]], error) {
+				return one(entityKey(entry.Recorded), func(state S) (S, bool) { return state, false }), nil
+			},
+		})
+	}
 }
 
 // By folds events into the row of a key that the event gives. An empty key folds nothing.

@@ -108,7 +108,7 @@ func (b *Bound[S]) Load(ctx context.Context, key string) (state S, version int64
 	if b.decider.across {
 		return state, 0, carillon.Invalidf(fmt.Sprintf("decider %q", b.decider.name), "a boundary is loaded by tags, see LoadAcross")
 	}
-	at, err := b.refresh(ctx, boundary{key: key})
+	at, err := b.load(ctx, boundary{key: key})
 	return at.state, at.at, err
 }
 
@@ -117,6 +117,16 @@ func (b *Bound[S]) LoadAcross(ctx context.Context, tags ...carillon.Tag) (state 
 	if !b.decider.across {
 		return state, 0, carillon.Invalidf(fmt.Sprintf("decider %q", b.decider.name), "an aggregate is loaded by key, see Load")
 	}
-	at, err := b.refresh(ctx, boundary{tags: tags, query: b.query(tags)})
+	at, err := b.load(ctx, boundary{tags: tags, query: b.query(tags)})
 	return at.state, carillon.Position(at.at), err
+}
+
+// load waits for the commands under way: no two goroutines fold on from one kept state, whose slices a fold may append to.
+func (b *Bound[S]) load(ctx context.Context, of boundary) (cached[S], error) {
+	release, err := b.locks.take(ctx, b.keys(of))
+	if err != nil {
+		return cached[S]{}, err
+	}
+	defer release()
+	return b.refresh(ctx, of)
 }

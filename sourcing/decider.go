@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/carillon-go/carillon"
-	"github.com/carillon-go/carillon/eventlog"
 )
 
 // Decider is the definition of a decider whose state is an S. It is a value without I/O: [Bind] it to a log to run it.
@@ -25,7 +24,7 @@ type Decider[S any] struct {
 // fold is what one event type does to a state.
 type fold[S any] struct {
 	event  reflect.Type // nil for an ignored type
-	decode func(carillon.Codec, *eventlog.Entry) (any, error)
+	replay func(carillon.Codec, S, []byte) (S, error)
 	evolve func(S, any) S
 }
 
@@ -84,8 +83,12 @@ func On[S, E any](event string, evolve func(S, E) S) Part[S] {
 	return func(d *Decider[S]) {
 		d.register(event, reflect.TypeFor[E](), fold[S]{
 			event: reflect.TypeFor[E](),
-			decode: func(codec carillon.Codec, entry *eventlog.Entry) (any, error) {
-				return eventlog.Decode[E](codec, entry)
+			replay: func(codec carillon.Codec, state S, payload []byte) (S, error) {
+				var event E
+				if err := codec.Decode(payload, &event); err != nil {
+					return state, err
+				}
+				return evolve(state, event), nil
 			},
 			evolve: func(state S, value any) S { return evolve(state, value.(E)) },
 		})

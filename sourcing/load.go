@@ -9,11 +9,14 @@ import (
 	"strings"
 
 	"github.com/carillon-go/carillon"
-	"github.com/carillon-go/carillon/eventlog"
 )
 
-// loadPage is how many events are read at a time.
-const loadPage = 1000
+// Most boundaries are short: what is read first is little, and each page is larger than the one before, up to a limit.
+const (
+	firstPage  = 16
+	pageGrowth = 4
+	lastPage   = 1024
+)
 
 // stream is the name of an aggregate's stream.
 func (b *Bound[S]) stream(key string) string { return b.decider.name + "-" + key }
@@ -80,8 +83,9 @@ func (b *Bound[S]) replay(ctx context.Context, of boundary, at cached[S]) (cache
 	if b.decider.across {
 		return b.replayQuery(ctx, of.query, at)
 	}
-	for {
-		events, err := b.log.ReadStream(ctx, b.stream(of.key), at.at, loadPage)
+	stream := b.stream(of.key)
+	for limit := firstPage; ; limit = min(pageGrowth*limit, lastPage) {
+		events, err := b.log.ReadStream(ctx, stream, at.at, limit)
 		if err != nil || len(events) == 0 {
 			return at, err
 		}
@@ -91,15 +95,24 @@ func (b *Bound[S]) replay(ctx context.Context, of boundary, at cached[S]) (cache
 			}
 			at.at = events[i].Version
 		}
-		if len(events) < loadPage {
+		if len(events) < limit && !large(events) {
 			return at, nil
 		}
 	}
 }
 
+// large reports whether the size of events may have ended a page, see [carillon.Log].
+func large(events []carillon.Recorded) bool {
+	size := 0
+	for i := range events {
+		size += len(events[i].Payload)
+	}
+	return size > carillon.PageSize
+}
+
 func (b *Bound[S]) replayQuery(ctx context.Context, query carillon.Query, at cached[S]) (cached[S], error) {
-	for {
-		page, err := b.log.Read(ctx, query, carillon.Position(at.at), loadPage)
+	for limit := firstPage; ; limit = min(pageGrowth*limit, lastPage) {
+		page, err := b.log.Read(ctx, query, carillon.Position(at.at), limit)
 		if err != nil {
 			return at, err
 		}
@@ -125,11 +138,11 @@ func (b *Bound[S]) fold(state S, event *carillon.Recorded) (S, error) {
 	if f.event == nil {
 		return state, nil
 	}
-	value, err := f.decode(b.codec, &eventlog.Entry{Recorded: event})
+	next, err := f.replay(b.codec, state, event.Payload)
 	if err != nil {
 		return state, fmt.Errorf("decider %q: decode event %q at position %d: %w", b.decider.name, event.Type, event.Position, err)
 	}
-	return f.evolve(state, value), nil
+	return next, nil
 }
 
 // save saves a snapshot when one is due. It may fail: the next one may not.

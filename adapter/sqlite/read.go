@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
@@ -13,8 +14,12 @@ import (
 	"github.com/carillon-go/carillon/internal/envelope"
 )
 
-// pageBytes ends a page early, so that large events do not make large pages.
-const pageBytes = 1 << 20
+const (
+	// pageBytes ends a page early, so that large events do not make large pages.
+	pageBytes = 1 << 20
+	// maxRoom bounds the events that room is made for before there are so many: callers ask for about as many as they expect.
+	maxRoom = 2048
+)
 
 const (
 	columns     = "position, stream, version, type, id, time, metadata, payload"
@@ -45,14 +50,15 @@ func (l *eventLog) page(conn *connection, query carillon.Query, after carillon.P
 	text, bind := selectAll, func(stmt *sqlite3.Stmt) error {
 		return errors.Join(stmt.BindInt64(1, int64(after)), stmt.BindInt64(2, int64(head)), stmt.BindInt(3, limit+1))
 	}
-	c := collector{names: l.names, conn: conn, limit: limit}
+	c := collector{names: l.names, conn: conn, limit: limit, room: int(min(head-after, maxRoom))}
 	switch {
+	case search.everything:
 	case search.tooWide:
 		c.query, c.limit = query, limit
 		bind = func(stmt *sqlite3.Stmt) error {
 			return errors.Join(stmt.BindInt64(1, int64(after)), stmt.BindInt64(2, int64(head)), stmt.BindInt64(3, -1))
 		}
-	case !search.everything:
+	default:
 		text = fmt.Sprintf(selectFound, search.text)
 		bind = func(stmt *sqlite3.Stmt) error { return search.bind(stmt, after, head, limit+1) }
 	}
@@ -68,7 +74,7 @@ func (l *eventLog) page(conn *connection, query carillon.Query, after carillon.P
 
 // ReadStream returns the next events of a stream.
 func (l *eventLog) ReadStream(ctx context.Context, stream string, after int64, limit int) ([]carillon.Recorded, error) {
-	c := collector{names: l.names, limit: limit}
+	c := collector{names: l.names, limit: limit, room: maxRoom}
 	err := l.store().read(ctx, func(conn *connection) error {
 		c.conn = conn
 		return c.collect(selectOwn, func(stmt *sqlite3.Stmt) error {
@@ -84,10 +90,12 @@ type collector struct {
 	names  *typeNames
 	query  carillon.Query // matches what the statement did not
 	limit  int
+	room   int // for how many events room is made before the first
 	events []carillon.Recorded
 	size   int
 	more   bool
 	slab   []byte
+	text   []byte
 }
 
 // errFull ends a statement early.
@@ -107,7 +115,7 @@ func (c *collector) add(stmt *sqlite3.Stmt) error {
 		return errFull
 	}
 	if c.events == nil {
-		c.events = make([]carillon.Recorded, 0, min(c.limit, 64))
+		c.events = make([]carillon.Recorded, 0, min(c.limit, c.room))
 	}
 	c.events = append(c.events, carillon.Recorded{})
 	event := &c.events[len(c.events)-1]
@@ -122,22 +130,24 @@ func (c *collector) add(stmt *sqlite3.Stmt) error {
 	return nil
 }
 
+// scan fills in an event. Its own texts share one piece of memory.
 func (c *collector) scan(stmt *sqlite3.Stmt, event *carillon.Recorded) error {
-	event.Position = carillon.Position(stmt.ColumnInt64(0))
-	event.Stream = stmt.ColumnText(1)
-	event.Version = stmt.ColumnInt64(2)
 	typ, err := c.names.name(c.conn, stmt.ColumnInt64(3))
 	if err != nil {
 		return err
 	}
-	event.Type = typ
-	if stmt.ColumnType(4) == sqlite3.BLOB {
-		event.ID = idText(stmt.ColumnRawBlob(4))
-	} else {
-		event.ID = stmt.ColumnText(4)
-	}
+	c.text = append(c.text[:0], stmt.ColumnRawText(1)...)
+	stream := len(c.text)
+	c.text = appendID(c.text, stmt, 4)
+	id := len(c.text)
+	c.text = append(c.text, stmt.ColumnRawBlob(6)...)
+	text := string(c.text)
+
+	event.Position = carillon.Position(stmt.ColumnInt64(0))
+	event.Stream, event.Version = text[:stream], stmt.ColumnInt64(2)
+	event.Type, event.ID = typ, text[stream:id]
 	event.Time = time.UnixMicro(stmt.ColumnInt64(5)).UTC()
-	if err := envelope.Parse(string(stmt.ColumnRawBlob(6)), &event.Message); err != nil {
+	if err := envelope.Parse(text[id:], &event.Message); err != nil {
 		return fmt.Errorf("event at position %d: %w", event.Position, err)
 	}
 	event.Payload = c.payload(stmt.ColumnRawBlob(7))
@@ -161,11 +171,20 @@ func (c *collector) payload(raw []byte) []byte {
 	return c.slab[start:len(c.slab):len(c.slab)]
 }
 
-// idText is the text of an id stored as a UUID's bytes.
-func idText(raw []byte) string {
-	id, err := uuid.FromBytes(raw)
-	if err != nil {
-		return string(raw)
+// appendID appends the text of an id, which is stored as its bytes when it is a UUID.
+func appendID(text []byte, stmt *sqlite3.Stmt, column int) []byte {
+	if stmt.ColumnType(column) != sqlite3.BLOB {
+		return append(text, stmt.ColumnRawText(column)...)
 	}
-	return id.String()
+	raw := stmt.ColumnRawBlob(column)
+	if len(raw) != len(uuid.UUID{}) {
+		return append(text, raw...)
+	}
+	for i, part := range [][]byte{raw[:4], raw[4:6], raw[6:8], raw[8:10], raw[10:]} {
+		if i > 0 {
+			text = append(text, '-')
+		}
+		text = hex.AppendEncode(text, part)
+	}
+	return text
 }
