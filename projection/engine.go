@@ -37,9 +37,10 @@ type worker interface {
 	prepare(entry *eventlog.Entry)
 	// start brings the checkpoint of a definition that has never run to where it begins.
 	start(ctx context.Context) error
-	// apply carries out entries that follow on checkpoint from and commits the effect with the checkpoint through. When an entry
-	// fails it commits what came before and returns the position reached with the error.
-	apply(ctx context.Context, entries []eventlog.Entry, from, through carillon.Position) (carillon.Position, error)
+	// apply carries out a batch that follows on what was applied through from, and commits the effect with the checkpoint; when more
+	// comes at once, the commit may wait for that. When an entry fails it commits what came before. It returns the position up to
+	// which all effects are committed.
+	apply(ctx context.Context, batch eventlog.Batch, from carillon.Position) (carillon.Position, error)
 	// rebuild makes the read model anew and returns its checkpoint; pause keeps the live one still from then on.
 	rebuild(ctx context.Context, pause func()) (carillon.Position, error)
 }

@@ -3,6 +3,7 @@ package projection
 import (
 	"fmt"
 	"iter"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -19,6 +20,8 @@ type Model[S any] struct {
 
 // fold is what one event type does to which rows.
 type fold[S any] struct {
+	// event is the Go type of the events, nil when the fold does not decode them.
+	event reflect.Type
 	// decode decodes the event; it may run ahead of the fold on another goroutine.
 	decode func(carillon.Codec, *eventlog.Entry) error
 	// each yields the rows the event touches and what becomes of them.
@@ -110,6 +113,7 @@ func Each[S, E, P any](event string, split func(E) iter.Seq2[string, P], apply f
 func part[S, E any](event string, entity bool, touch func(*eventlog.Entry, E) iter.Seq2[string, change[S]]) Part[S] {
 	return func(m *Model[S]) {
 		m.register(event, fold[S]{
+			event:  reflect.TypeFor[E](),
 			entity: entity,
 			decode: func(codec carillon.Codec, entry *eventlog.Entry) error {
 				_, err := eventlog.Decode[E](codec, entry)
@@ -144,6 +148,17 @@ func entityKey(event *carillon.Recorded) string {
 
 // Name returns the projection's name.
 func (m *Model[S]) Name() string { return m.name }
+
+// EventTypes returns the names of the events the projection decodes, by Go type.
+func (m *Model[S]) EventTypes() map[reflect.Type]string {
+	types := make(map[reflect.Type]string, len(m.folds))
+	for name, f := range m.folds {
+		if f.event != nil {
+			types[f.event] = name
+		}
+	}
+	return types
+}
 
 // Describe describes the projection.
 func (m *Model[S]) Describe() carillon.Description {

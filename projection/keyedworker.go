@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/eventlog"
@@ -14,6 +15,10 @@ const (
 	rowCacheBytes = 8 << 20
 	// idleCheckpoint is how many events without effect may pass before the checkpoint is written all the same.
 	idleCheckpoint = 10_000
+	// commitRows and commitEvery bound what is put off while there is history to go through: a row that changes in every batch is
+	// written once.
+	commitRows  = 2000
+	commitEvery = 250 * time.Millisecond
 )
 
 // keyedWorker folds events into rows, coalesced: a row touched many times in a batch is written once.
@@ -21,7 +26,8 @@ type keyedWorker[S any] struct {
 	model  *Model[S]
 	engine *Engine
 	ref    carillon.ModelRef
-	stored carillon.Position // the checkpoint in the store; what came after it had no effect
+	stored carillon.Position // the checkpoint in the store; what came after it had no effect but on dirty rows
+	since  time.Time         // when it was written
 	rows   map[string]*row[S]
 	bytes  int
 	dirty  []*row[S]
@@ -56,6 +62,7 @@ func newKeyedWorker[S any](m *Model[S], e *Engine, ref carillon.ModelRef) *keyed
 }
 
 func (w *keyedWorker[S]) prepare(entry *eventlog.Entry) {
+	defer func() { _ = recover() }() // apply meets the panic again, too
 	if f, ok := w.model.folds[entry.Type]; ok {
 		_ = f.decode(w.engine.codec, entry) // apply meets the error again, in order
 	}
@@ -69,27 +76,36 @@ func (w *keyedWorker[S]) start(context.Context) error {
 // forget drops what is in memory, so that it is read from the store again.
 func (w *keyedWorker[S]) forget() {
 	clear(w.rows)
-	w.bytes, w.stored = 0, -1
+	w.bytes, w.stored, w.since = 0, -1, time.Now()
 	w.dirty, w.undo = w.dirty[:0], w.undo[:0]
 }
 
-func (w *keyedWorker[S]) apply(ctx context.Context, entries []eventlog.Entry, from, through carillon.Position) (carillon.Position, error) {
+func (w *keyedWorker[S]) apply(ctx context.Context, batch eventlog.Batch, from carillon.Position) (carillon.Position, error) {
 	if w.stored < 0 {
 		w.stored = from
 	}
+	stored, through := w.stored, batch.Through
 	var failure error
-	for i := range entries {
-		if failure = w.fold(ctx, &entries[i]); failure != nil {
+	for i := range batch.Entries {
+		if failure = w.fold(ctx, &batch.Entries[i]); failure != nil {
 			w.revert()
-			through = entries[i].Position - 1
+			through = batch.Entries[i].Position - 1
 			break
 		}
 	}
+	if failure == nil && batch.More && w.mayWait() {
+		return stored, nil
+	}
 	if err := w.commit(ctx, through); err != nil {
 		w.forget()
-		return from, err
+		return stored, err
 	}
 	return through, failure
+}
+
+// mayWait reports that the dirty rows may wait for the next batch.
+func (w *keyedWorker[S]) mayWait() bool {
+	return len(w.dirty) > 0 && len(w.dirty) < commitRows && time.Since(w.since) < commitEvery
 }
 
 // fold folds one event into the rows in memory.
@@ -198,7 +214,7 @@ func (w *keyedWorker[S]) commit(ctx context.Context, through carillon.Position) 
 	if err != nil {
 		return err
 	}
-	w.stored = through
+	w.stored, w.since = through, time.Now()
 	w.settle(changed)
 	return nil
 }
@@ -261,9 +277,10 @@ func (w *keyedWorker[S]) toHead(ctx context.Context, at carillon.Position) (cari
 		if err != nil {
 			return at, err
 		}
-		if at, err = w.apply(ctx, batch.Entries, at, batch.Through); err != nil {
-			return at, err
+		if reached, err := w.apply(ctx, batch, at); err != nil {
+			return reached, err
 		}
+		at = batch.Through
 	}
 	return at, nil
 }

@@ -54,13 +54,13 @@ func (w *reactorWorker) advance(ctx context.Context, to carillon.Position) error
 	return err
 }
 
-func (w *reactorWorker) apply(ctx context.Context, entries []eventlog.Entry, from, through carillon.Position) (carillon.Position, error) {
+func (w *reactorWorker) apply(ctx context.Context, batch eventlog.Batch, from carillon.Position) (carillon.Position, error) {
 	if w.stored < 0 {
 		w.stored = from
 	}
 	reached := from
-	for i := range entries {
-		entry := &entries[i]
+	for i := range batch.Entries {
+		entry := &batch.Entries[i]
 		handle, ok := w.reactor.handlers[entry.Type]
 		if !ok {
 			continue
@@ -76,10 +76,10 @@ func (w *reactorWorker) apply(ctx context.Context, entries []eventlog.Entry, fro
 		}
 		reached = entry.Position
 	}
-	if through-w.stored >= idleCheckpoint {
-		return through, w.advance(ctx, through)
+	if batch.Through-w.stored >= idleCheckpoint {
+		return batch.Through, w.advance(ctx, batch.Through)
 	}
-	return through, nil
+	return batch.Through, nil
 }
 
 // safely calls a handler; its panic is its failure.

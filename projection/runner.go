@@ -136,11 +136,12 @@ func (r *runner) apply(ctx context.Context, batch eventlog.Batch, from carillon.
 	}
 	if len(batch.Entries) > 0 {
 		reached, err := r.safely(ctx, batch, from)
-		r.at = reached
 		r.progress.reach(reached, time.Now())
 		if err != nil {
+			r.at = reached
 			return err
 		}
+		r.at = batch.Through
 	}
 	if batch.CaughtUp {
 		r.progress.enter(Live, nil)
@@ -157,7 +158,7 @@ func (r *runner) safely(ctx context.Context, batch eventlog.Batch, from carillon
 			reached, err = from, fmt.Errorf("projection %q panicked: %v", r.name, cause)
 		}
 	}()
-	return r.work.apply(ctx, batch.Entries, from, batch.Through)
+	return r.work.apply(ctx, batch, from)
 }
 
 // rebuild has the worker rebuild, and moves the runner to where the new model stands.

@@ -47,20 +47,20 @@ func (w *sqlWorker) update(ctx context.Context, durability carillon.Durability, 
 	})
 }
 
-func (w *sqlWorker) apply(ctx context.Context, entries []eventlog.Entry, from, through carillon.Position) (carillon.Position, error) {
+func (w *sqlWorker) apply(ctx context.Context, batch eventlog.Batch, from carillon.Position) (carillon.Position, error) {
 	if w.stored < 0 {
 		w.stored = from
 	}
-	failed, err := w.commit(ctx, entries, through)
+	failed, err := w.commit(ctx, batch.Entries, batch.Through)
 	if err == nil {
-		return through, nil
+		return batch.Through, nil
 	}
 	if failed <= 0 {
 		return from, err
 	}
 	// What came before the failing event is sound: commit it, then report the failure.
-	through = entries[failed].Position - 1
-	if _, prefix := w.commit(ctx, entries[:failed], through); prefix != nil {
+	through := batch.Entries[failed].Position - 1
+	if _, prefix := w.commit(ctx, batch.Entries[:failed], through); prefix != nil {
 		return from, prefix
 	}
 	return through, err
@@ -132,7 +132,7 @@ func (w *sqlWorker) rebuild(ctx context.Context, pause func()) (carillon.Positio
 		if err != nil {
 			return at, err
 		}
-		if at, err = w.apply(ctx, batch.Entries, at, batch.Through); err != nil {
+		if at, err = w.apply(ctx, batch, at); err != nil {
 			return at, err
 		}
 	}

@@ -1,0 +1,155 @@
+package eventtest_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/carillon-go/carillon"
+	"github.com/carillon-go/carillon/eventtest"
+	"github.com/carillon-go/carillon/sourcing"
+)
+
+type open struct{ Owner string }
+
+type stamp struct{}
+
+type note struct{ Text string }
+
+type opened struct {
+	Owner string
+	At    time.Time
+	lost  int
+}
+
+type noted struct{ Text string }
+
+type account struct {
+	Open  bool
+	Owner string
+	Notes []string
+}
+
+func (a account) opened(e opened) account { a.Open, a.Owner = true, e.Owner; return a }
+
+func (a account) noted(e noted) account {
+	a.Notes = append(a.Notes[:len(a.Notes):len(a.Notes)], e.Text)
+	return a
+}
+
+var errBroken = errors.New("broken")
+
+func key[C any](C) string { return "1" }
+
+func accounts(parts ...sourcing.Part[account]) *sourcing.Decider[account] {
+	return sourcing.Aggregate("account", append([]sourcing.Part[account]{
+		sourcing.On("account.opened", account.opened),
+		sourcing.On("account.noted", account.noted),
+		sourcing.DecideAt("account.open", key[open], func(a account, m sourcing.Moment, c open) ([]carillon.Event, error) {
+			if a.Open {
+				return nil, carillon.Rejectf("open already")
+			}
+			return carillon.Events(opened{Owner: c.Owner, At: m.Now}), nil
+		}),
+		sourcing.Decide("account.note", key[note], func(a account, c note) ([]carillon.Event, error) {
+			if c.Text == "" {
+				return nil, nil
+			}
+			return carillon.Events(noted{c.Text}), nil
+		}),
+		sourcing.Decide("account.stamp", key[stamp], func(account, stamp) ([]carillon.Event, error) { return nil, errBroken }),
+	}, parts...)...)
+}
+
+func TestDecisionsThatHold(t *testing.T) {
+	t.Parallel()
+	noon := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	eventtest.Decider(t, accounts()).At(noon).When(open{"Ann"}).Then(opened{Owner: "Ann", At: noon})
+	eventtest.Decider(t, accounts()).Given(opened{Owner: "Ann"}).When(open{"Bob"}).ThenRejected("open already")
+	eventtest.Decider(t, accounts()).When(note{}).ThenNothing()
+	eventtest.Decider(t, accounts()).When(stamp{}).ThenError(errBroken)
+	eventtest.Decider(t, accounts()).When(note{"a"}).When(note{"b"}).ThenState(account{Notes: []string{"a", "b"}})
+}
+
+func TestDecisionsThatFail(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		run  func(t testing.TB)
+		want []string
+	}{
+		"other events": {
+			func(t testing.TB) { eventtest.Decider(t, accounts()).When(note{"a"}).Then(noted{"b"}) },
+			[]string{"other events", `-   "Text": "b"`, `+   "Text": "a"`},
+		},
+		"events instead of none": {
+			func(t testing.TB) { eventtest.Decider(t, accounts()).When(note{"a"}).ThenNothing() }, []string{"other events", "noted"},
+		},
+		"none instead of events": {
+			func(t testing.TB) { eventtest.Decider(t, accounts()).When(note{}).Then(noted{"a"}) }, []string{"other events"},
+		},
+		"refused": {
+			func(t testing.TB) { eventtest.Decider(t, accounts()).When(stamp{}).Then(noted{"a"}) }, []string{"was refused: broken"},
+		},
+		"not rejected": {
+			func(t testing.TB) { eventtest.Decider(t, accounts()).When(note{"a"}).ThenRejected("no") }, []string{"not rejected"},
+		},
+		"an error is no rejection": {
+			func(t testing.TB) { eventtest.Decider(t, accounts()).When(stamp{}).ThenRejected("broken") }, []string{"not rejected", "broken"},
+		},
+		"another reason": {
+			func(t testing.TB) {
+				eventtest.Decider(t, accounts()).Given(opened{}).When(open{}).ThenRejected("closed")
+			}, []string{"another reason", "- closed", "+ open already"},
+		},
+		"another error": {
+			func(t testing.TB) { eventtest.Decider(t, accounts()).When(note{"a"}).ThenError(errBroken) }, []string{"came to <nil>"},
+		},
+		"an unknown command": {
+			func(t testing.TB) { eventtest.Decider(t, accounts()).When(42).Then() }, []string{"decides no int"},
+		},
+		"another state": {
+			func(t testing.TB) { eventtest.Decider(t, accounts()).Given(noted{"a"}).ThenState(account{}) }, []string{"state is another", `"a"`},
+		},
+		"an unregistered event": {
+			func(t testing.TB) { eventtest.Decider(t, accounts()).Given(note{"a"}) }, []string{"not registered", "account.noted"},
+		},
+		"a field the codec loses": {
+			func(t testing.TB) { eventtest.Decider(t, accounts()).Given(opened{lost: 1}) }, []string{"not the same after the codec"},
+		},
+		"a decision that differs the second time": {
+			func(t testing.TB) {
+				calls := 0
+				eventtest.Decider(t, accounts(sourcing.Decide("account.count", key[int], func(account, int) ([]carillon.Event, error) {
+					calls++
+					return carillon.Events(noted{time.Duration(calls).String()}), nil
+				}))).When(1)
+			}, []string{"not pure", "second time"},
+		},
+		"a decision that changes its state": {
+			func(t testing.TB) {
+				eventtest.Decider(t, accounts(sourcing.Decide("account.spoil", key[bool], func(a account, _ bool) ([]carillon.Event, error) {
+					a.Notes[0] = "spoilt"
+					return nil, nil
+				}))).Given(noted{"a"}).When(true)
+			}, []string{"not pure", "changed the state it was given"},
+		},
+		"a fold that changes its state": {
+			func(t testing.TB) {
+				eventtest.Decider(t, accounts(sourcing.On("account.spoilt", func(a account, e note) account {
+					a.Notes[0] = e.Text
+					return a
+				}))).Given(noted{"a"}, note{"b"})
+			}, []string{"not pure", "changed the state it was given"},
+		},
+		"a definition with a mistake": {
+			func(t testing.TB) { eventtest.Decider(t, accounts(sourcing.On("account.noted", account.noted))) }, []string{"not sound"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := &recorder{TB: t}
+			test.run(r)
+			r.expect(t, test.want...)
+		})
+	}
+}
