@@ -122,6 +122,9 @@ func uvarint(form string) (value uint64, size int) {
 }
 
 func set(m *carillon.Message, field byte, value string) bool {
+	if value == "" && field != fieldCausation {
+		return false
+	}
 	switch field {
 	case fieldTag:
 		m.Tags = append(m.Tags, carillon.Tag(value))

@@ -53,14 +53,15 @@ func TestGolden(t *testing.T) {
 func TestParseRefuses(t *testing.T) {
 	t.Parallel()
 	for name, form := range map[string]string{
-		"unknown field":       "\x0b\x00",
-		"cut short":           "\x02\x05abc",
-		"no length":           "\x02",
-		"out of order":        "\x04\x01k\x02\x01c",
-		"twice":               "\x04\x01k\x04\x01l",
-		"huge length":         "\x02\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
-		"header cut short":    "\x09\x02\x05n",
-		"schema version zero": "\x0a\x01\x00",
+		"unknown field":         "\x0b\x00",
+		"cut short":             "\x02\x05abc",
+		"no length":             "\x02",
+		"out of order":          "\x04\x01k\x02\x01c",
+		"twice":                 "\x04\x01k\x04\x01l",
+		"huge length":           "\x02\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+		"an empty content type": "\x08\x00",
+		"header cut short":      "\x09\x02\x05n",
+		"schema version zero":   "\x0a\x01\x00",
 	} {
 		if err := envelope.Parse(form, new(carillon.Message)); !errors.Is(err, carillon.ErrCorrupt) {
 			t.Errorf("%s: got %v, want %v", name, err, carillon.ErrCorrupt)
@@ -70,6 +71,7 @@ func TestParseRefuses(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add("")
+	f.Add("\x08\x00")
 	f.Add("\x01\x03a:b\x02\x01c\x03\x00\x09\x03\x01nv\x0a\x01\x02")
 	f.Fuzz(func(t *testing.T, form string) {
 		var message, again carillon.Message
