@@ -24,7 +24,7 @@ let answeredAt = null;
 
 // What is shown: the answer with the totals, the one that was current when the days were asked for, and the rows of those days.
 let totals = { text: "", summary: null };
-let days = { text: "", rows: [], askedAt: -Infinity };
+let days = { text: "", rows: [], shownAt: -Infinity };
 
 async function get(path) {
   let answer;
@@ -69,12 +69,11 @@ async function updateTotals() {
 }
 
 async function updateDays() {
-  if (!daysBehind() || performance.now() - days.askedAt < CHART_EVERY) return;
-  days.askedAt = performance.now();
+  if (!daysBehind() || performance.now() - days.shownAt < CHART_EVERY) return;
   const { text } = totals;
   const rows = JSON.parse(await get("/api/reports/days"));
   showDays(rows);
-  days = { ...days, text, rows };
+  days = { text, rows, shownAt: performance.now() };
 }
 
 // daysBehind reports whether the totals have changed since the days were asked for, or the days do not add up to them: the two are
@@ -96,7 +95,8 @@ function showTotals(summary) {
   const decimals = document.createElement("span");
   decimals.textContent = `.${fraction}`;
   element("net").replaceChildren(whole, decimals);
-  element("guests").textContent = `${pounds(summary.guest_net)} of it is from guests.`;
+  element("guest-net").textContent = pounds(summary.guest_net);
+  element("guests").hidden = false;
   for (const cell of document.querySelectorAll("[data-count]")) {
     cell.textContent = count(summary[cell.dataset.count]);
   }

@@ -10,7 +10,7 @@ const LETTER = 8; // about the width of one on the axis
 const WIDEST_BAR = 28;
 const DOT = 3.5;
 const TICK_APART = 64;
-const LABEL_APART = 46;
+const LABEL_APART = 46; // on average
 
 const FEWEST_SLOTS = 28; // so that the first days of trade do not fill the whole width
 const LONGEST_GAP = 15; // in days; a longer one is cut short and marked
@@ -140,14 +140,15 @@ export class Chart {
     let year = -1;
     let free = -Infinity;
     for (const { at, slot } of this.days) {
-      const entered = at.getUTCMonth() !== month;
-      month = at.getUTCMonth();
-      if (months && (!entered || month % stride !== 0)) continue;
+      const before = month;
+      month = at.getUTCFullYear() * 12 + at.getUTCMonth();
+      if (months && (month === before || month % stride !== 0)) continue;
       const label = months ? monthName(at) : `${at.getUTCDate()} ${monthName(at)}`;
       const middle = x(slot + 0.5);
-      const centre = Math.min(middle, width - (LETTER * Math.max(label.length, 4)) / 2);
-      if (centre < free) continue;
-      free = centre + LABEL_APART;
+      const wide = LETTER * Math.max(label.length, "2010".length);
+      const centre = Math.min(middle, width - wide / 2);
+      if (centre - wide / 2 < free) continue;
+      free = centre + wide / 2 + LETTER / 2;
       shapes.push(this.shape("line", { class: "grid", x1: middle, x2: middle, y1: foot, y2: foot + 5 }));
       shapes.push(this.shape("text", { class: "day", x: centre, y: foot + 18 }, label));
       if (at.getUTCFullYear() !== year) {
