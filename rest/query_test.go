@@ -54,16 +54,19 @@ func (q Search) Validate() error {
 	return nil
 }
 
+// describeSearch answers with what it was asked.
+func describeSearch(_ context.Context, q Search) (string, error) {
+	open := "-"
+	if q.Open != nil {
+		open = fmt.Sprint(*q.Open)
+	}
+	return fmt.Sprintf("top=%d branch=%d from=%s by=%s open=%s least=%g level=%d tags=%q must=%s",
+		q.Top, q.Branch, q.From.Format(time.RFC3339), q.By, open, q.Least, q.Level, q.Tags, q.Must), nil
+}
+
 func search(t *testing.T) http.Handler {
 	t.Helper()
-	said := cqrs.Query("search", func(_ context.Context, q Search) (string, error) {
-		open := "-"
-		if q.Open != nil {
-			open = fmt.Sprint(*q.Open)
-		}
-		return fmt.Sprintf("top=%d branch=%d from=%s by=%s open=%s least=%g level=%d tags=%q must=%s",
-			q.Top, q.Branch, q.From.Format(time.RFC3339), q.By, open, q.Least, q.Level, q.Tags, q.Must), nil
-	})
+	said := cqrs.Query("search", describeSearch)
 	return handlerOf(t, []carillon.Describer{said}, rest.Query[Search]("GET /branches/{branch}/accounts"))
 }
 
