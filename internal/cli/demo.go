@@ -145,14 +145,13 @@ func (d *demo) serve(ctx context.Context, directory string, input *feed) error {
 		<-using.Done()
 	}
 	stopService()
-	if failure := <-ended; failure != nil { // the cause of err, if there is one
-		if network, ok := errors.AsType[*net.OpError](failure); ok && network.Op == "listen" {
-			return advise(failure, "choose another address with --addr")
-		}
-		return failure
-	}
-	if ctx.Err() != nil && !d.exit && !input.began() {
+	if failure := <-ended; failure != nil {
+		err = failure // the cause of err, if there is one
+	} else if ctx.Err() != nil && !d.exit && !input.began() {
 		return nil // it was only serving
+	}
+	if network, ok := errors.AsType[*net.OpError](err); ok && network.Op == "listen" {
+		return advise(err, "choose another address with --addr")
 	}
 	return err
 }

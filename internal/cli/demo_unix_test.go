@@ -33,7 +33,9 @@ func TestAnInterruptedImportGoesOnWhereItWas(t *testing.T) {
 	defer interrupt()
 	var stdout, stderr bytes.Buffer
 	status := make(chan int, 1)
-	go func() { status <- Run(ctx, demoArgs(directory, pipe, "--json"), strings.NewReader(""), &stdout, &stderr) }()
+	go func() {
+		status <- Run(ctx, demoArgs(directory, pipe, "--json"), strings.NewReader(""), &stdout, &stderr)
+	}()
 
 	// The first half comes, the import stands in the middle, and is interrupted there.
 	source, err := os.OpenFile(pipe, os.O_WRONLY, 0)

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -61,8 +62,8 @@ func (t *logTail) run(ctx context.Context, behind bool) error {
 		}
 		return t.follow(ctx, store.Log(), query, after)
 	})
-	if ctx.Err() != nil {
-		return nil
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		return nil //nolint:nilerr // a tail goes on until it is interrupted
 	}
 	return err
 }

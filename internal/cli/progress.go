@@ -30,7 +30,8 @@ func newBar(to io.Writer, total int64) *progress {
 	}
 	return &progress{bar: progressbar.NewOptions64(total,
 		progressbar.OptionSetWriter(to), progressbar.OptionSetWidth(30), progressbar.OptionSetPredictTime(false),
-		progressbar.OptionShowDescriptionAtLineEnd(), progressbar.OptionClearOnFinish())}
+		progressbar.OptionShowDescriptionAtLineEnd(), progressbar.OptionClearOnFinish(),
+		progressbar.OptionSetSpinnerChangeInterval(0))} // it turns when it is drawn, not in the background
 }
 
 // show moves the bar and says what it stands for.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -11,14 +12,18 @@ import (
 	"github.com/carillon-go/carillon/adapter/sqlite"
 )
 
-// rowsOf reads all rows of the shop's read models.
-func rowsOf(t *testing.T, path string) map[string][]carillon.Row {
+// rowsOf reads all rows of the shop's read models, as text.
+func rowsOf(t *testing.T, path string) map[string]string {
 	t.Helper()
-	rows := make(map[string][]carillon.Row)
-	err := with(t.Context(), sqlite.ReadOnly(path), func(store carillon.Store) (err error) {
+	texts := make(map[string]string)
+	err := with(t.Context(), sqlite.ReadOnly(path), func(store carillon.Store) error {
 		for _, name := range projectionNames() {
-			if rows[name], err = store.ReadModels().Rows(t.Context(), carillon.ModelRef{Name: name}, "", 100_000); err != nil {
+			rows, err := store.ReadModels().Rows(t.Context(), carillon.ModelRef{Name: name}, "", 100_000)
+			if err != nil {
 				return err
+			}
+			for _, row := range rows {
+				texts[name] += fmt.Sprintf("%s %d %s\n", row.Key, row.Version, row.Value)
 			}
 		}
 		return nil
@@ -26,7 +31,7 @@ func rowsOf(t *testing.T, path string) map[string][]carillon.Row {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return rows
+	return texts
 }
 
 func TestRebuildMakesTheSameRows(t *testing.T) {
@@ -40,7 +45,7 @@ func TestRebuildMakesTheSameRows(t *testing.T) {
 	err := with(t.Context(), sqlite.File(path), func(store carillon.Store) error {
 		for _, name := range projectionNames() {
 			err := store.ReadModels().Update(t.Context(), carillon.ModelRef{Name: name}, carillon.Flushed, func(tx carillon.ReadModelTx) error {
-				return tx.Put([]carillon.Row{{Key: want[name][0].Key}, {Key: "spoilt", Value: []byte("{}")}})
+				return tx.Put([]carillon.Row{{Key: "all"}, {Key: "France"}, {Key: "spoilt", Value: []byte("{}")}})
 			})
 			if err != nil {
 				return err
@@ -51,8 +56,10 @@ func TestRebuildMakesTheSameRows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if cmp.Equal(want, rowsOf(t, path)) {
-		t.Fatal("nothing was spoilt")
+	for name, text := range rowsOf(t, path) {
+		if text == want[name] {
+			t.Fatalf("%s was not spoilt", name)
+		}
 	}
 	for _, name := range projectionNames() {
 		out := mustRun(t, "projection", "rebuild", name, "--store", path)
