@@ -17,8 +17,9 @@ type Batch struct {
 	Entries []Entry
 	// Through is the position to continue after.
 	Through carillon.Position
-	// CaughtUp reports that there was nothing more when the batch was read.
-	CaughtUp bool
+	// CaughtUp reports that there was nothing more when the batch was read, More that a limit ended the batch and not the log: the
+	// next one comes at once.
+	CaughtUp, More bool
 }
 
 // crowd is how many events a batch has when more are sure to follow soon.
@@ -106,7 +107,7 @@ func (f *follower) read(ctx context.Context, after carillon.Position, out chan<-
 		}
 		caughtUp := !page.more && f.log.head.position() <= after
 		if len(page.entries) > 0 || caughtUp && !told {
-			next := &ahead{batch: Batch{Entries: page.entries, Through: after, CaughtUp: caughtUp}}
+			next := &ahead{batch: Batch{Entries: page.entries, Through: after, CaughtUp: caughtUp, More: page.more}}
 			if !f.send(ctx, out, next) {
 				return
 			}

@@ -26,8 +26,9 @@ type keyedWorker[S any] struct {
 	model  *Model[S]
 	engine *Engine
 	ref    carillon.ModelRef
-	stored carillon.Position // the checkpoint in the store; what came after it had no effect but on dirty rows
+	stored carillon.Position // the checkpoint in the store
 	since  time.Time         // when it was written
+	done   carillon.Position // all effects up to here are in the store; between the checkpoint and here there were none
 	rows   map[string]*row[S]
 	bytes  int
 	dirty  []*row[S]
@@ -82,9 +83,9 @@ func (w *keyedWorker[S]) forget() {
 
 func (w *keyedWorker[S]) apply(ctx context.Context, batch eventlog.Batch, from carillon.Position) (carillon.Position, error) {
 	if w.stored < 0 {
-		w.stored = from
+		w.stored, w.done = from, from
 	}
-	stored, through := w.stored, batch.Through
+	through := batch.Through
 	var failure error
 	for i := range batch.Entries {
 		if failure = w.fold(ctx, &batch.Entries[i]); failure != nil {
@@ -94,12 +95,13 @@ func (w *keyedWorker[S]) apply(ctx context.Context, batch eventlog.Batch, from c
 		}
 	}
 	if failure == nil && batch.More && w.mayWait() {
-		return stored, nil
+		return w.done, nil
 	}
 	if err := w.commit(ctx, through); err != nil {
 		w.forget()
-		return stored, err
+		return w.done, err
 	}
+	w.done = through
 	return through, failure
 }
 

@@ -381,3 +381,30 @@ func TestProjectionsShareWhatIsDecoded(t *testing.T) {
 		}
 	})
 }
+
+// TestCatchingUpCommitsSeldom folds a history of many pages on three rows, which change in every page, and counts what is written.
+func TestCatchingUpCommitsSeldom(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		model := balances()
+		h := newHouse(t, model)
+		const pages, page = 5, 2000
+		var last carillon.Position
+		for n := range pages {
+			events := make([]carillon.Message, page)
+			for i := range events {
+				events[i] = message(t, "account.credited", credited{Pence: 1})
+			}
+			last = h.appendAll(t, fmt.Sprint("account-", n%3), events...)
+		}
+		h.run(t)
+		h.wait(t, "balances", last)
+		want := "0:{Owner: Pence:4000 Events:4000} 1:{Owner: Pence:4000 Events:4000} 2:{Owner: Pence:2000 Events:2000} "
+		if got := said(rowsOf(t, model, h)); got != want || h.checkpoint(t, "balances") != last {
+			t.Errorf("rows %s at checkpoint %d, want %sat %d", got, h.checkpoint(t, "balances"), want, last)
+		}
+		if updates := h.models.committed("balances"); len(updates) != 1 || updates[0].puts != 3 {
+			t.Errorf("updates %+v, want one for all pages", updates)
+		}
+	})
+}

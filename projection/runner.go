@@ -32,8 +32,9 @@ type runner struct {
 	progress progress
 
 	rebuilding sync.Mutex
-	mu         sync.Mutex // held while a batch is applied, and while a rebuild switches
+	mu         sync.Mutex // held while the worker starts or applies a batch, and while a rebuild switches
 	at         carillon.Position
+	interrupt  context.CancelCauseFunc // ends the following under way, nil before the first
 }
 
 // errMoved says that a rebuild has moved the checkpoint: follow again from there.
@@ -80,10 +81,9 @@ func rest(ctx context.Context, pause time.Duration) {
 
 // follow applies batch after batch. It returns an error always: the context's, errMoved, or what went wrong.
 func (r *runner) follow(ctx context.Context) error {
-	if err := r.work.start(ctx); err != nil {
-		return err
-	}
-	at, err := r.load(ctx)
+	following, interrupt := context.WithCancelCause(ctx)
+	defer interrupt(nil)
+	at, err := r.begin(ctx, interrupt)
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,10 @@ func (r *runner) follow(ctx context.Context) error {
 	if _, ok := r.work.(*reactorWorker); !ok {
 		options = append(options, eventlog.Gather(gatherLimit, r.progress.hurry))
 	}
-	for batch, err := range r.engine.log.Follow(ctx, at, options...) {
+	for batch, err := range r.engine.log.Follow(following, at, options...) {
+		if errors.Is(context.Cause(following), errMoved) {
+			return errMoved
+		}
 		if err != nil {
 			return err
 		}
@@ -105,10 +108,14 @@ func (r *runner) follow(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// load reads the checkpoint from the store.
-func (r *runner) load(ctx context.Context) (carillon.Position, error) {
+// begin has the worker start and reads the checkpoint from the store.
+func (r *runner) begin(ctx context.Context, interrupt context.CancelCauseFunc) (carillon.Position, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.interrupt = interrupt
+	if err := r.work.start(ctx); err != nil {
+		return 0, err
+	}
 	at, err := checkpoint(ctx, r.engine.store.ReadModels(), r.name)
 	if err != nil {
 		return 0, err
@@ -155,7 +162,7 @@ func (r *runner) apply(ctx context.Context, batch eventlog.Batch, from carillon.
 func (r *runner) safely(ctx context.Context, batch eventlog.Batch, from carillon.Position) (reached carillon.Position, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			reached, err = from, fmt.Errorf("projection %q panicked: %v", r.name, cause)
+			reached, err = r.progress.status().Position, fmt.Errorf("projection %q panicked: %v", r.name, cause)
 		}
 	}()
 	return r.work.apply(ctx, batch, from)
@@ -176,6 +183,10 @@ func (r *runner) rebuild(ctx context.Context) error {
 		defer r.mu.Unlock()
 	}
 	if err != nil {
+		if paused && r.interrupt != nil { // half done: follow again from where the checkpoint stands now
+			r.at = -1
+			r.interrupt(errMoved)
+		}
 		return fmt.Errorf("rebuild %q: %w", r.name, err)
 	}
 	r.at = at

@@ -86,7 +86,7 @@ func (w *sqlWorker) commit(ctx context.Context, entries []eventlog.Entry, throug
 			if !ok {
 				continue
 			}
-			if err := handle(ctx, tables, w.engine.codec, &entries[i]); err != nil {
+			if err := guarded(ctx, handle, tables, w.engine.codec, &entries[i]); err != nil {
 				failed = i
 				return fmt.Errorf("event %q at position %d: %w", entries[i].Type, entries[i].Position, err)
 			}
@@ -97,6 +97,16 @@ func (w *sqlWorker) commit(ctx context.Context, entries []eventlog.Entry, throug
 		w.stored = through
 	}
 	return failed, err
+}
+
+// guarded calls a handler; its panic is its failure, and the transaction is rolled back as for any other.
+func guarded(ctx context.Context, handle statement, tables carillon.SQLExecutor, codec carillon.Codec, entry *eventlog.Entry) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("handler panicked: %v", cause)
+		}
+	}()
+	return handle(ctx, tables, codec, entry)
 }
 
 func (w *sqlWorker) concerned(entries []eventlog.Entry) bool {
