@@ -2,6 +2,7 @@ package eventtest
 
 import (
 	"errors"
+	"fmt"
 	"reflect"
 	"testing"
 	"time"
@@ -15,9 +16,16 @@ type Decision[S any] struct {
 	t       testing.TB
 	decider *sourcing.Decider[S]
 	moment  sourcing.Moment
-	state   S
+	history []happened
+	query   carillon.Query // the last command's boundary; everything for an aggregate
 	events  []carillon.Event
 	err     error
+}
+
+// happened is an event as it comes back from a log.
+type happened struct {
+	message carillon.Message
+	event   carillon.Event
 }
 
 // Decider begins a test of a decider on the state before the first event. Time stands at the first second of 2000, UTC, until
@@ -28,13 +36,14 @@ func Decider[S any](t testing.TB, decider *sourcing.Decider[S]) *Decision[S] {
 		t.Errorf("the decider is not sound: %v", err)
 	}
 	moment := sourcing.Moment{Now: time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC), CommandID: "test"}
-	return &Decision[S]{t: t, decider: decider, moment: moment, state: decider.Start()}
+	return &Decision[S]{t: t, decider: decider, moment: moment}
 }
 
-// Given lets events have happened.
+// Given lets events have happened. Those of an aggregate happened in the command's stream; those of a boundary anywhere, and a
+// command sees the ones its tags draw.
 func (d *Decision[S]) Given(events ...carillon.Event) *Decision[S] {
 	d.t.Helper()
-	d.evolve(events)
+	d.happen(events)
 	return d
 }
 
@@ -47,53 +56,94 @@ func (d *Decision[S]) At(now time.Time) *Decision[S] {
 // When decides a command. Its events happen too: further commands are decided on what they lead to.
 func (d *Decision[S]) When(command any) *Decision[S] {
 	d.t.Helper()
-	before := snapshot(d.state)
-	d.events, d.err = d.decider.Decide(d.state, d.moment, command)
-	again, errAgain := d.decider.Decide(d.state, d.moment, command)
-	if (d.err == nil) != (errAgain == nil) || !same(d.events, again) {
-		d.t.Errorf("the decision is not pure: on the same state %T came to another result the second time\n%s",
-			command, difference(again, d.events))
+	if !d.bounded(command) {
+		return d
 	}
-	if after := snapshot(d.state); before != after {
-		d.t.Errorf("the decision is not pure: %T changed the state it was given\n%s", command, differentText(before, after))
+	state := d.state()
+	given, asked := text(state), text(command)
+	d.events, d.err = d.decider.Decide(state, d.moment, command)
+	switch after := text(state); {
+	case after != given:
+		d.t.Errorf("the decision is not pure: %T changed the state it was given\n%s", command, lines(given, after))
+	case text(command) != asked:
+		d.t.Errorf("the decision is not pure: %T was changed\n%s", command, lines(asked, text(command)))
+	default:
+		d.again(state, command)
 	}
 	if d.err == nil {
-		d.evolve(d.events)
+		d.happen(d.events)
 	}
 	return d
 }
 
-// evolve folds events into the state, each twice from the same state.
-func (d *Decision[S]) evolve(events []carillon.Event) {
+// bounded finds the boundary of a command, and reports one that cannot be.
+func (d *Decision[S]) bounded(command any) bool {
 	d.t.Helper()
-	for _, event := range events {
-		stored, err := roundTrip(event)
-		if err != nil {
-			d.t.Errorf("event %T does not pass through the codec: %v", event, err)
-			return
-		}
-		if !reflect.DeepEqual(stored, event) {
-			d.t.Errorf("event %T is not the same after the codec\n%s", event, difference(stored, event))
-		}
-		if _, ok := eventName(d.decider, event); !ok {
-			d.t.Errorf("event %T is not registered: the decider folds %v", event, d.decider.Events())
-			return
-		}
-		before := snapshot(d.state)
-		next := d.decider.Evolve(d.state, stored)
-		first := snapshot(next)
-		if second := snapshot(d.decider.Evolve(d.state, stored)); first != second {
-			d.t.Errorf("the fold of %T is not pure: the second time it came to another state\n%s", event, differentText(first, second))
-		}
-		if after := snapshot(d.state); before != after {
-			d.t.Errorf("the fold of %T is not pure: it changed the state it was given\n%s", event, differentText(before, after))
-		}
-		d.state = next
+	var key string
+	var tags []carillon.Tag
+	if key, tags, d.err = d.decider.BoundaryOf(command); d.err != nil {
+		d.events = nil
+		return false
+	}
+	d.query = carillon.AllEvents()
+	for _, tag := range tags {
+		d.query.Items = append(d.query.Items, carillon.Item{Types: d.decider.Events(), Tags: []carillon.Tag{tag}})
+	}
+	if key == "" && len(tags) == 0 {
+		d.t.Errorf("%T names no boundary: its key or tags are empty", command)
+	}
+	if err := d.query.Check(); err != nil {
+		d.t.Errorf("the boundary of %T: %v", command, err)
+	}
+	return true
+}
+
+// again decides the same a second time.
+func (d *Decision[S]) again(state S, command any) {
+	d.t.Helper()
+	events, err := d.decider.Decide(state, d.moment, command)
+	first, second := eventsText(d.events), eventsText(events)
+	if d.err != nil || err != nil {
+		first, second = fmt.Sprint(first, "\nerror: ", d.err), fmt.Sprint(second, "\nerror: ", err)
+	}
+	if first != second {
+		d.t.Errorf("the decision is not pure: on the same state %T came to another result the second time\n%s", command, lines(first, second))
 	}
 }
 
-func eventName[S any](decider *sourcing.Decider[S], event carillon.Event) (string, bool) {
-	for name, typ := range decider.EventTypes() {
+// happen passes events through the codec and folds each.
+func (d *Decision[S]) happen(events []carillon.Event) {
+	d.t.Helper()
+	for _, event := range events {
+		name, ok := d.name(event)
+		if !ok {
+			d.t.Errorf("event %T is not registered: the decider folds %v", event, d.decider.Events())
+			return
+		}
+		message, stored, err := recorded(name, event)
+		if err != nil {
+			d.t.Errorf("event %T: %v", event, err)
+			return
+		}
+		description := d.decider.Describe()
+		if description.Kind == "boundary" && len(message.Tags) == 0 {
+			d.t.Errorf("event %T carries no tags: no boundary finds it", event)
+			return
+		}
+		state := d.fold(d.state(), stored)
+		d.history = append(d.history, happened{message, stored})
+		if description.Detail["snapshots"] == "" {
+			continue
+		}
+		if _, err := passed(state); err != nil {
+			d.t.Errorf("the state goes through the codec, since the decider saves snapshots: %v", err)
+			return
+		}
+	}
+}
+
+func (d *Decision[S]) name(event carillon.Event) (string, bool) {
+	for name, typ := range d.decider.EventTypes() {
 		if typ == reflect.TypeOf(event) {
 			return name, true
 		}
@@ -101,13 +151,45 @@ func eventName[S any](decider *sourcing.Decider[S], event carillon.Event) (strin
 	return "", false
 }
 
+// fold folds an event into a state twice, and looks for what a fold must not do.
+func (d *Decision[S]) fold(state S, event carillon.Event) S {
+	d.t.Helper()
+	given, folded := text(state), text(event)
+	next := d.decider.Evolve(state, event)
+	first := text(next)
+	if after := text(state); after != given {
+		d.t.Errorf("the fold of %T is not pure: it changed the state it was given\n%s", event, lines(given, after))
+		return next
+	}
+	if after := text(event); after != folded {
+		d.t.Errorf("the fold of %T is not pure: it changed the event\n%s", event, lines(folded, after))
+		return next
+	}
+	if second := text(d.decider.Evolve(state, event)); first != second {
+		d.t.Errorf("the fold of %T is not pure: the second time it came to another state\n%s", event, lines(first, second))
+	}
+	return next
+}
+
+// state folds what happened within the last command's boundary.
+func (d *Decision[S]) state() S {
+	state := d.decider.Start()
+	for _, h := range d.history {
+		if d.query.Matches(h.message.Type, h.message.Tags) {
+			state = d.decider.Evolve(state, h.event)
+		}
+	}
+	return state
+}
+
 // Then expects exactly these events.
 func (d *Decision[S]) Then(events ...carillon.Event) *Decision[S] {
 	d.t.Helper()
+	got, want := eventsText(d.events), eventsText(events)
 	if d.err != nil {
 		d.t.Errorf("the command was refused: %v", d.err)
-	} else if !same(d.events, events) {
-		d.t.Errorf("the command came to other events\n%s", difference(d.events, events))
+	} else if got != want {
+		d.t.Errorf("the command came to other events\n%s", lines(want, got))
 	}
 	return d
 }
@@ -123,10 +205,12 @@ func (d *Decision[S]) ThenRejected(reason string) *Decision[S] {
 	d.t.Helper()
 	rejected, ok := errors.AsType[*carillon.RejectedError](d.err)
 	switch {
+	case d.err == nil:
+		d.t.Errorf("the command was not rejected, it came to\n%s", eventsText(d.events))
 	case !ok:
-		d.t.Errorf("the command was not rejected: it came to %d events and %v", len(d.events), d.err)
+		d.t.Errorf("the command was not rejected, it failed: %v", d.err)
 	case rejected.Reason != reason:
-		d.t.Errorf("the command was rejected for another reason\n%s", differentText(reason, rejected.Reason))
+		d.t.Errorf("the command was rejected for another reason\n%s", lines(reason, rejected.Reason))
 	}
 	return d
 }
@@ -140,11 +224,11 @@ func (d *Decision[S]) ThenError(target error) *Decision[S] {
 	return d
 }
 
-// ThenState expects this state after everything that happened.
+// ThenState expects this state after everything that happened, within the boundary of the last command if there was one.
 func (d *Decision[S]) ThenState(want S) *Decision[S] {
 	d.t.Helper()
-	if !reflect.DeepEqual(d.state, want) {
-		d.t.Errorf("the state is another\n%s", difference(d.state, want))
+	if got := d.state(); !same(got, want) {
+		d.t.Errorf("the state is another\n%s", difference(got, want))
 	}
 	return d
 }

@@ -1,6 +1,7 @@
 package eventtest
 
 import (
+	"fmt"
 	"reflect"
 	"testing"
 
@@ -36,6 +37,10 @@ type Folding[S any] struct {
 
 // Projection begins a test of a keyed projection without rows.
 func Projection[S any](t testing.TB, model *projection.Model[S]) *Folding[S] {
+	t.Helper()
+	if err := projection.NewEngine(nil, nil).Add(model); err != nil {
+		t.Errorf("the projection is not sound: %v", err)
+	}
 	return &Folding[S]{t: t, model: model, rows: make(map[string]S), versions: make(map[string]int64)}
 }
 
@@ -43,62 +48,75 @@ func Projection[S any](t testing.TB, model *projection.Model[S]) *Folding[S] {
 func (f *Folding[S]) Given(events ...Happened) *Folding[S] {
 	f.t.Helper()
 	for _, event := range events {
-		f.fold(event)
+		f.happen(event)
 	}
 	return f
 }
 
-func (f *Folding[S]) fold(event Happened) {
+func (f *Folding[S]) happen(h Happened) {
 	f.t.Helper()
-	name, ok := event.name, event.name != ""
+	name, ok := h.name, h.name != ""
 	if !ok {
-		name, ok = f.model.EventTypes()[reflect.TypeOf(event.Event)]
+		name, ok = f.model.EventTypes()[reflect.TypeOf(h.Event)]
 	}
 	if !ok {
-		f.t.Errorf("event %T is not one the projection folds", event.Event)
+		f.t.Errorf("event %T is not one the projection folds", h.Event)
 		return
 	}
-	payload, err := codec.JSON().Encode(event.Event)
+	message, _, err := recorded(name, h.Event)
 	if err != nil {
-		f.t.Errorf("event %T does not pass through the codec: %v", event.Event, err)
+		f.t.Errorf("event %T: %v", h.Event, err)
 		return
 	}
 	f.position++
-	recorded := carillon.Recorded{
-		Message:  carillon.Message{ID: "test", Type: name, SchemaVersion: 1, ContentType: carillon.ContentTypeJSON, Payload: payload},
-		Position: f.position, Stream: event.Stream,
+	event := carillon.Recorded{Message: message, Position: f.position, Stream: h.Stream}
+	if h.Stream != "" {
+		f.versions[h.Stream]++
+		event.Version = f.versions[h.Stream]
 	}
-	if event.Stream != "" {
-		f.versions[event.Stream]++
-		recorded.Version = f.versions[event.Stream]
-	}
-	again := f.copyOf(f.rows)
-	if err := f.model.Fold(codec.JSON(), f.rows, recorded); err != nil {
-		f.t.Errorf("fold %T: %v", event.Event, err)
+	next, err := f.fold(event, h.Event)
+	if err != nil {
+		f.t.Errorf("%v", err)
 		return
 	}
-	if err := f.model.Fold(codec.JSON(), again, recorded); err != nil || !same(again, f.rows) {
-		f.t.Errorf("the fold of %T is not pure: the second time it came to other rows (%v)\n%s", event.Event, err, difference(again, f.rows))
-	}
+	f.rows = next
 }
 
-// copyOf copies rows as a store would: through the codec.
-func (f *Folding[S]) copyOf(rows map[string]S) map[string]S {
-	f.t.Helper()
-	copied := make(map[string]S, len(rows))
-	for key, state := range rows {
-		encoded, err := codec.JSON().Encode(state)
-		var stored S
-		if err == nil {
-			err = codec.JSON().Decode(encoded, &stored)
-		}
-		if err != nil {
-			f.t.Errorf("row %q does not pass through the codec: %v", key, err)
-			stored = state
-		}
-		copied[key] = stored
+// fold folds an event into the rows twice, looks for what a fold must not do, and returns the rows as a store gives them back.
+func (f *Folding[S]) fold(event carillon.Recorded, value carillon.Event) (map[string]S, error) {
+	before := text(f.rows)
+	watched := &watching{Codec: codec.JSON()}
+	first, second := copied(f.rows), copied(f.rows)
+	if err := f.model.Fold(watched, first, event); err != nil {
+		return nil, fmt.Errorf("fold %T: %w", value, err)
 	}
-	return copied
+	if after := text(f.rows); after != before {
+		return nil, fmt.Errorf("the fold of %T is not pure: it changed the state it was given\n%s", value, lines(before, after))
+	}
+	if change := watched.change(); change != "" {
+		return nil, fmt.Errorf("the fold of %T is not pure: other projections share the event, and it changed it\n%s", value, change)
+	}
+	once := text(first)
+	if err := f.model.Fold(codec.JSON(), second, event); err != nil || text(second) != once {
+		return nil, fmt.Errorf("the fold of %T is not pure: the second time it came to other rows (error %w)\n%s", value, err, lines(once, text(second)))
+	}
+	for key, state := range first {
+		stored, err := passed(state)
+		if err != nil {
+			return nil, fmt.Errorf("row %q does not pass through the codec: %w", key, err)
+		}
+		first[key] = stored
+	}
+	return first, nil
+}
+
+// copied is a map of its own over the same states.
+func copied[S any](rows map[string]S) map[string]S {
+	same := make(map[string]S, len(rows))
+	for key, state := range rows {
+		same[key] = state
+	}
+	return same
 }
 
 // ThenRow expects this row under a key.
@@ -108,7 +126,7 @@ func (f *Folding[S]) ThenRow(key string, want S) *Folding[S] {
 	switch {
 	case !ok:
 		f.t.Errorf("there is no row %q", key)
-	case !reflect.DeepEqual(got, want):
+	case !same(got, want):
 		f.t.Errorf("row %q is another\n%s", key, difference(got, want))
 	}
 	return f
@@ -118,7 +136,7 @@ func (f *Folding[S]) ThenRow(key string, want S) *Folding[S] {
 func (f *Folding[S]) ThenNoRow(key string) *Folding[S] {
 	f.t.Helper()
 	if got, ok := f.rows[key]; ok {
-		f.t.Errorf("there is a row %q\n%s", key, difference(got, nil))
+		f.t.Errorf("there is a row %q\n%s", key, text(got))
 	}
 	return f
 }

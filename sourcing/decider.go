@@ -207,7 +207,23 @@ func (d *Decider[S]) Decide(state S, moment Moment, command any) ([]carillon.Eve
 			return decision.decide(state, moment, command)
 		}
 	}
-	return nil, fmt.Errorf("decider %q decides no %T: %w", d.name, command, carillon.ErrUnknownType)
+	return nil, d.unknown(command)
+}
+
+func (d *Decider[S]) unknown(command any) error {
+	return fmt.Errorf("decider %q decides no %T: %w", d.name, command, carillon.ErrUnknownType)
+}
+
+// BoundaryOf returns the boundary of a command, for tests: the key of an aggregate, or the tags of a [Boundary].
+// [carillon.ErrUnknownType] when no decision is registered for it.
+func (d *Decider[S]) BoundaryOf(command any) (key string, tags []carillon.Tag, err error) {
+	for _, decision := range d.decisions {
+		if decision.request == reflect.TypeOf(command) {
+			of := decision.boundary(command)
+			return of.key, of.tags, nil
+		}
+	}
+	return "", nil, d.unknown(command)
 }
 
 // Start returns the state before the first event.
