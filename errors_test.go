@@ -42,7 +42,7 @@ func TestErrorsMayBeComparedAndInspected(t *testing.T) {
 			t.Parallel()
 			wrapped := fmt.Errorf("while testing: %w", test.err)
 			for _, other := range all {
-				if got, want := errors.Is(wrapped, other), other == test.is; got != want {
+				if got, want := errors.Is(wrapped, other), errors.Is(other, test.is); got != want {
 					t.Errorf("errors.Is(%v) = %v, want %v", other, got, want)
 				}
 			}

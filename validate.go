@@ -18,7 +18,7 @@ const (
 	MaxHeaders = 16 << 10
 )
 
-// CheckType checks the name of a message type: a letter, then letters, digits, and any of . _ - : /
+// CheckType checks the name of a message type: a letter, then letters, digits, and any of ". _ - : /".
 func CheckType(name string) error {
 	if name == "" || len(name) > MaxName {
 		return Invalidf(quoted("type", name), "a type name has 1 to %d bytes", MaxName)

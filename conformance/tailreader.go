@@ -30,7 +30,7 @@ func (t *tail) readers(ctx context.Context) []func() error {
 	both := carillon.Query{Items: []carillon.Item{{Types: []string{tailOdd}, Tags: []carillon.Tag{tailThird}}}}
 	return []func() error{
 		follow("all events", carillon.AllEvents(), 1000, every),
-		follow("all events", carillon.AllEvents(), 7, every),
+		follow("all events", carillon.AllEvents(), max(7, t.sizes.TailedEvents/20_000), every),
 		follow("a type", carillon.ByTypes(tailOdd), 500, odd),
 		follow("a tag", carillon.ByTags(tailThird), 100, third),
 		follow("a rare tag", carillon.ByTags(writerTag(0)), 10, first),

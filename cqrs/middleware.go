@@ -70,13 +70,13 @@ func LogTo(logger *slog.Logger) carillon.Middleware {
 			return
 		}
 		attributes := []slog.Attr{
-			slog.String("type", message.Type), slog.String("id", message.ID),
+			slog.String("kind", message.Kind.String()), slog.String("type", message.Type), slog.String("id", message.ID),
 			slog.String("correlation", message.CorrelationID), slog.Duration("took", took),
 		}
 		if err != nil {
 			attributes = append(attributes, slog.String("error", err.Error()))
 		}
-		logger.LogAttrs(ctx, slog.LevelDebug, "handled "+message.Kind.String(), attributes...)
+		logger.LogAttrs(ctx, slog.LevelDebug, "request handled", attributes...)
 	})
 }
 

@@ -90,7 +90,7 @@ func TestRecover(t *testing.T) {
 	}, cqrs.Recover())
 	_, err := bus.Send(t.Context(), open{})
 	panicked, ok := errors.AsType[*cqrs.PanicError](err)
-	if !ok || panicked.Value != cause || !strings.Contains(string(panicked.Stack), "middleware_test.go") {
+	if value, _ := panicked.Value.(error); !ok || !errors.Is(value, cause) || !strings.Contains(string(panicked.Stack), "middleware_test.go") {
 		t.Errorf("error %v, want a panic with its value and stack", err)
 	}
 	if want := "handler panicked: no such row"; ok && panicked.Error() != want {
@@ -143,7 +143,7 @@ func TestLogTo(t *testing.T) {
 		return carillon.Appended{}, broken
 	})}
 	for level, want := range map[slog.Level][]string{
-		slog.LevelDebug: {`msg="handled command" type=open id=r1`, `msg="handled command" type=open id=r2`, "error=broken"},
+		slog.LevelDebug: {`msg="request handled" kind=command type=open id=r1`, `msg="request handled" kind=command type=open id=r2`, "error=broken"},
 		slog.LevelInfo:  nil,
 	} {
 		var out bytes.Buffer

@@ -345,7 +345,11 @@ func TestLeavingTheLoopLeavesNothingBehind(t *testing.T) {
 				ended := make(chan struct{})
 				go func() {
 					defer close(ended)
-					defer func() { _ = recover() }()
+					defer func() {
+						if cause := recover(); cause != nil {
+							t.Log("the loop ended with", cause)
+						}
+					}()
 					for range log.Follow(ctx, 0, prepare, eventlog.StopAtHead()) {
 						if step(cancel) {
 							break

@@ -2,6 +2,7 @@ package eventtest_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,6 +37,14 @@ func (a account) noted(e noted) account {
 	a.Notes = append(a.Notes[:len(a.Notes):len(a.Notes)], e.Text)
 	return a
 }
+
+type tagged struct{ Course string }
+
+func (e tagged) Tags() []carillon.Tag { return []carillon.Tag{carillon.NewTag("course", e.Course)} }
+
+type hidden struct{}
+
+func (*hidden) Tags() []carillon.Tag { return []carillon.Tag{"a:1"} }
 
 var errBroken = errors.New("broken")
 
@@ -79,7 +88,7 @@ func TestDecisionsThatFail(t *testing.T) {
 	}{
 		"other events": {
 			func(t testing.TB) { eventtest.Decider(t, accounts()).When(note{"a"}).Then(noted{"b"}) },
-			[]string{"other events", `-   "Text": "b"`, `+   "Text": "a"`},
+			[]string{"other events", `-   Text: "b",`, `+   Text: "a",`},
 		},
 		"events instead of none": {
 			func(t testing.TB) { eventtest.Decider(t, accounts()).When(note{"a"}).ThenNothing() }, []string{"other events", "noted"},
@@ -114,7 +123,7 @@ func TestDecisionsThatFail(t *testing.T) {
 			func(t testing.TB) { eventtest.Decider(t, accounts()).Given(note{"a"}) }, []string{"not registered", "account.noted"},
 		},
 		"a field the codec loses": {
-			func(t testing.TB) { eventtest.Decider(t, accounts()).Given(opened{lost: 1}) }, []string{"not the same after the codec"},
+			func(t testing.TB) { eventtest.Decider(t, accounts()).Given(opened{lost: 1}) }, []string{"not the same behind the codec", "-   lost: 1,", "+   lost: 0,"},
 		},
 		"a decision that differs the second time": {
 			func(t testing.TB) {
@@ -140,6 +149,69 @@ func TestDecisionsThatFail(t *testing.T) {
 					return a
 				}))).Given(noted{"a"}, note{"b"})
 			}, []string{"not pure", "changed the state it was given"},
+		},
+		"a decision that changes its command": {
+			func(t testing.TB) {
+				eventtest.Decider(t, accounts(sourcing.Decide("account.list", key[[]string], func(_ account, c []string) ([]carillon.Event, error) {
+					c[0] = "spoilt"
+					return nil, nil
+				}))).When([]string{"a"})
+			}, []string{"not pure", "[]string was changed", `- `, `+   "spoilt"`},
+		},
+		"an error that differs the second time": {
+			func(t testing.TB) {
+				calls := 0
+				eventtest.Decider(t, accounts(sourcing.Decide("account.count", key[int], func(account, int) ([]carillon.Event, error) {
+					calls++
+					return nil, carillon.Rejectf("call %d", calls)
+				}))).When(1)
+			}, []string{"not pure", "second time", "- error: call 1", "+ error: call 2"},
+		},
+		"a fold that differs the second time": {
+			func(t testing.TB) {
+				calls := 0
+				eventtest.Decider(t, accounts(sourcing.On("account.counted", func(a account, _ bool) account {
+					calls++
+					a.Owner = time.Duration(calls).String()
+					return a
+				}))).Given(true)
+			}, []string{"not pure", "second time it came to another state"},
+		},
+		"a fold that changes its event": {
+			func(t testing.TB) {
+				eventtest.Decider(t, accounts(sourcing.On("account.listed", func(a account, e []string) account {
+					e[0] = "spoilt"
+					return a
+				}))).Given([]string{"a"})
+			}, []string{"not pure", "it changed the event"},
+		},
+		"a command without a key": {
+			func(t testing.TB) {
+				eventtest.Decider(t, accounts(sourcing.Decide("account.anonymous", func(int) string { return "" },
+					func(account, int) ([]carillon.Event, error) { return nil, nil }))).When(1)
+			}, []string{"names no boundary"},
+		},
+		"an event too large for a log": {
+			func(t testing.TB) {
+				eventtest.Decider(t, accounts()).Given(noted{strings.Repeat("x", carillon.MaxPayload)})
+			}, []string{"too large"},
+		},
+		"an event with a bad tag": {
+			func(t testing.TB) {
+				eventtest.Decider(t, accounts(sourcing.On("account.tagged", func(a account, _ tagged) account { return a }))).Given(tagged{})
+			}, []string{`tag "course:"`},
+		},
+		"tags nobody finds": {
+			func(t testing.TB) {
+				eventtest.Decider(t, accounts(sourcing.On("account.hidden", func(a account, _ hidden) account { return a }))).Given(hidden{})
+			}, []string{"a receiver that is no pointer"},
+		},
+		"a state that a snapshot loses": {
+			func(t testing.TB) {
+				type secret struct{ count int }
+				eventtest.Decider(t, sourcing.Aggregate("secret", sourcing.SnapshotEvery[secret](10),
+					sourcing.On("noted", func(s secret, _ noted) secret { s.count++; return s }))).Given(noted{"a"})
+			}, []string{"saves snapshots", "-   count: 1,", "+   count: 0,"},
 		},
 		"a definition with a mistake": {
 			func(t testing.TB) { eventtest.Decider(t, accounts(sourcing.On("account.noted", account.noted))) }, []string{"not sound"},

@@ -2,6 +2,7 @@ package eventtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 
@@ -24,6 +25,9 @@ func passed[V any](value V) (V, error) {
 
 // recorded is an event as a log takes it and as it comes back: its message, checked as an append checks it, and its value.
 func recorded(name string, event carillon.Event) (carillon.Message, carillon.Event, error) {
+	if event == nil {
+		return carillon.Message{}, nil, errors.New("it is nil")
+	}
 	payload, err := codec.JSON().Encode(event)
 	if err != nil {
 		return carillon.Message{}, nil, err
@@ -32,7 +36,7 @@ func recorded(name string, event carillon.Event) (carillon.Message, carillon.Eve
 	if tagger, ok := event.(carillon.Tagger); ok {
 		message.Tags = tagger.Tags()
 	} else if _, ok := reflect.New(reflect.TypeOf(event)).Interface().(carillon.Tagger); ok {
-		return message, nil, fmt.Errorf("its method Tags needs a receiver that is no pointer, or its tags are not found")
+		return message, nil, errors.New("its method Tags needs a receiver that is no pointer, or nobody finds its tags")
 	}
 	check := carillon.Append{Events: []carillon.Message{message}}
 	if err := check.Check(carillon.MaxPayload); err != nil {

@@ -36,3 +36,14 @@ func (r *recorder) expect(t *testing.T, texts ...string) {
 		}
 	}
 }
+
+// expectAny fails unless every text is in some report.
+func (r *recorder) expectAny(t *testing.T, texts ...string) {
+	t.Helper()
+	all := strings.Join(r.reports, "\n")
+	for _, text := range texts {
+		if !strings.Contains(all, text) {
+			t.Errorf("no report has %q:\n%s", text, all)
+		}
+	}
+}

@@ -31,23 +31,24 @@ func TestWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &repairable{failure: func() { panic("negative") }}
 		h := newHouse(t, r.model(), projection.Keyed("other", projection.On("account.opened", balance.Opened)))
-		wait := func(name string, position carillon.Position, limit time.Duration) (error, time.Duration) {
+		wait := func(name string, position carillon.Position, limit time.Duration) (time.Duration, error) {
 			ctx, cancel := context.WithTimeout(t.Context(), limit)
 			defer cancel()
 			before := time.Now()
-			return h.engine.Wait(ctx, name, position), time.Since(before)
+			err := h.engine.Wait(ctx, name, position)
+			return time.Since(before), err
 		}
-		if err, took := wait("balances", 0, time.Second); !errors.Is(err, carillon.ErrTimeout) || took != time.Second {
+		if took, err := wait("balances", 0, time.Second); !errors.Is(err, carillon.ErrTimeout) || took != time.Second {
 			t.Errorf("before it runs: error %v after %v", err, took)
 		}
 		h.run(t)
-		if err, took := wait("balances", 0, time.Second); err != nil || took != 0 {
+		if took, err := wait("balances", 0, time.Second); err != nil || took != 0 {
 			t.Errorf("for the start of an empty log: error %v after %v", err, took)
 		}
-		if err, _ := wait("nobody", 0, time.Second); !errors.Is(err, carillon.ErrNotFound) {
+		if _, err := wait("nobody", 0, time.Second); !errors.Is(err, carillon.ErrNotFound) {
 			t.Errorf("for a name nobody has: %v", err)
 		}
-		err, took := wait("balances", 5, time.Second)
+		took, err := wait("balances", 5, time.Second)
 		want := `read model "balances" is at position 0 (live), waited for 5: timed out`
 		if !errors.Is(err, carillon.ErrTimeout) || err.Error() != want || took != time.Second {
 			t.Errorf("for events to come: error %v after %v, want %q", err, took, want)
@@ -56,13 +57,13 @@ func TestWait(t *testing.T) {
 			<-time.After(300 * time.Millisecond)
 			h.append(t, "account-1", "account.credited", credited{Pence: 1})
 		}()
-		if err, took := wait("balances", 1, time.Second); err != nil || took != 300*time.Millisecond {
+		if took, err := wait("balances", 1, time.Second); err != nil || took != 300*time.Millisecond {
 			t.Errorf("for an event that comes: error %v after %v", err, took)
 		}
 		h.append(t, "account-1", "account.credited", credited{Pence: -1})
 		synctest.Wait()
 		want = `read model "balances" is at position 1 (failing), waited for 2: timed out: event "account.credited" at position 2: fold panicked: negative`
-		if err, _ := wait("balances", 2, 10*time.Millisecond); !errors.Is(err, carillon.ErrTimeout) || err.Error() != want {
+		if _, err := wait("balances", 2, 10*time.Millisecond); !errors.Is(err, carillon.ErrTimeout) || err.Error() != want {
 			t.Errorf("for a projection that fails: error %v, want %q", err, want)
 		}
 		ctx, cancel := context.WithCancel(t.Context())

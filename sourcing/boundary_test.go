@@ -42,6 +42,7 @@ const coursesPerStudent = 2
 func (e courseDefined) Tags() []carillon.Tag {
 	return []carillon.Tag{carillon.NewTag("course", e.Course)}
 }
+
 func (e enrolled) Tags() []carillon.Tag {
 	return []carillon.Tag{carillon.NewTag("course", e.Course), carillon.NewTag("student", e.Student)}
 }

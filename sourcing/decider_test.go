@@ -70,6 +70,21 @@ func TestADeciderIsTwoFunctions(t *testing.T) {
 	}
 }
 
+func TestBoundaryOf(t *testing.T) {
+	t.Parallel()
+	key, tags, err := accounts().BoundaryOf(credit{"1", 5})
+	if key != "1" || tags != nil || err != nil {
+		t.Errorf("an aggregate's command: key %q, tags %q, error %v", key, tags, err)
+	}
+	key, tags, err = enrolments().BoundaryOf(enrol{"go", "ann"})
+	if diff := cmp.Diff([]carillon.Tag{"student:ann", "course:go"}, tags); diff != "" || key != "" || err != nil {
+		t.Errorf("a boundary's command: key %q, error %v, tags (-want +got):\n%s", key, err, diff)
+	}
+	if _, _, err := accounts().BoundaryOf(1); !errors.Is(err, carillon.ErrUnknownType) {
+		t.Errorf("error %v for a command nobody decides", err)
+	}
+}
+
 func TestDescribe(t *testing.T) {
 	t.Parallel()
 	got := accounts(sourcing.SnapshotEvery[account](100)).Describe()

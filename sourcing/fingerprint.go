@@ -5,7 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
+	"hash"
 	"reflect"
 	"slices"
 )
@@ -17,8 +17,8 @@ const samples = 3
 // when a snapshot taken earlier may no longer be what a replay would give. A fold that differs only on events unlike the samples
 // escapes it; that is what [FoldVersion] is for.
 func (d *Decider[S]) Fingerprint() string {
-	hash := sha256.New()
-	fmt.Fprintf(hash, "v%d %s\n", d.version, shape(reflect.TypeFor[S](), nil))
+	sum := sha256.New()
+	fmt.Fprintf(sum, "v%d %s\n", d.version, shape(reflect.TypeFor[S](), nil))
 	names := make([]string, 0, len(d.folds))
 	for name := range d.folds {
 		names = append(names, name)
@@ -30,25 +30,25 @@ func (d *Decider[S]) Fingerprint() string {
 		if f.event == nil {
 			continue
 		}
-		fmt.Fprintf(hash, "%s %s\n", name, shape(f.event, nil))
+		fmt.Fprintf(sum, "%s %s\n", name, shape(f.event, nil))
 		for n := range samples {
-			state = probe(hash, f, state, sample(f.event, n, 0))
+			state = probe(sum, f, state, sample(f.event, n, 0))
 		}
 	}
-	return hex.EncodeToString(hash.Sum(nil)[:16])
+	return hex.EncodeToString(sum.Sum(nil)[:16])
 }
 
 // probe folds a sample event and writes what came of it; a fold that panics on a sample is a result too.
-func probe[S any](hash io.Writer, f fold[S], state S, event reflect.Value) (next S) {
+func probe[S any](sum hash.Hash, f fold[S], state S, event reflect.Value) (next S) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			fmt.Fprintf(hash, "panic %v\n", cause)
+			fmt.Fprintf(sum, "panic %v\n", cause)
 			next = state
 		}
 	}()
 	next = f.evolve(state, event.Interface())
 	encoded, err := json.Marshal(next)
-	fmt.Fprintf(hash, "%s %v\n", encoded, err)
+	fmt.Fprintf(sum, "%s %v\n", encoded, err)
 	return next
 }
 

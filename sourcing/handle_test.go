@@ -183,23 +183,30 @@ func TestAKeptStateMayBeStale(t *testing.T) {
 	}{
 		{
 			"rejected on the old state, accepted on the new", "account.credited", `{"Pence":100}`,
-			debit{"1", 100}, nil, "{First:3 Last:3 Version:3 Duplicate:false}",
+			debit{"1", 100},
+			nil, "{First:3 Last:3 Version:3 Duplicate:false}",
 		},
 		{
 			"accepted on the old state, rejected on the new", "account.opened", `{}`,
-			openAccount{"2", "Bob"}, nil, "error: account 2 is open already",
+			openAccount{"2", "Bob"},
+			nil, "error: account 2 is open already",
 		},
 		{
 			"nothing to do on the old state", "account.opened", `{}`,
-			touch{"2"}, nil, "{First:3 Last:3 Version:2 Duplicate:false}",
+			touch{"2"},
+			nil, "{First:3 Last:3 Version:2 Duplicate:false}",
 		},
 		{
 			"made for the new version", "account.credited", `{"Pence":100}`,
-			credit{"1", 1}, []func(*carillon.Message){ifVersion(2)}, "{First:3 Last:3 Version:3 Duplicate:false}",
+			credit{"1", 1},
+			[]func(*carillon.Message){ifVersion(2)},
+			"{First:3 Last:3 Version:3 Duplicate:false}",
 		},
 		{
 			"made for the old version", "account.credited", `{"Pence":100}`,
-			credit{"1", 1}, []func(*carillon.Message){ifVersion(1)}, `error: conflict: stream "account-1" is at version 2, expected 1`,
+			credit{"1", 1},
+			[]func(*carillon.Message){ifVersion(1)},
+			`error: conflict: stream "account-1" is at version 2, expected 1`,
 		},
 	}
 	for _, test := range tests {
