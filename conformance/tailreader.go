@@ -176,6 +176,9 @@ func (t *tail) scan(ctx context.Context, random *rand.Rand) error {
 		if err != nil || head == seen {
 			return false, err
 		}
+		if head < seen {
+			return false, fmt.Errorf("the head was %d and is %d", seen, head)
+		}
 		seen = head
 		after := carillon.Position(random.Int64N(int64(head)))
 		limit := int(head - after)

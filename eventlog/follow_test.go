@@ -152,6 +152,44 @@ func TestCaughtUpComesAtTheEndOnly(t *testing.T) {
 	}
 }
 
+// TestAKeptPageIsNotTheEnd: a follower that gets a page another one has read, and nobody has read on, is told that there is more.
+func TestAKeptPageIsNotTheEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p, readOn := newPort(), make(chan struct{})
+		fill(t, p.Log, 2100)
+		p.read = func(ctx context.Context, after carillon.Position, limit int) (carillon.Page, error) {
+			if after > 0 {
+				<-readOn
+			}
+			return p.Log.Read(ctx, carillon.AllEvents(), after, limit)
+		}
+		log := eventlog.New(p)
+		said := make(chan string, 10)
+		tell := func(after carillon.Position) {
+			for batch, err := range log.Follow(t.Context(), after, eventlog.StopAtHead()) {
+				said <- fmt.Sprintf("%d %v %v %v", batch.Through, batch.CaughtUp, batch.More, err)
+			}
+		}
+		for _, after := range []carillon.Position{0, 0, 1500} {
+			go tell(after)
+			synctest.Wait()
+			if got := <-said; got != "2000 false true <nil>" {
+				t.Errorf("it says %q of a page that is not the last", got)
+			}
+		}
+		if reads := p.reads.Load(); reads != 2 {
+			t.Errorf("%d reads: the first page was not kept", reads)
+		}
+		close(readOn)
+		for range 3 {
+			if got := <-said; got != "2100 true false <nil>" {
+				t.Errorf("it says %q of the last page", got)
+			}
+		}
+	})
+}
+
 // TestStopAtHeadSeesWhatWasAcknowledged: a follower that shares a read begun before an append must not stop at its answer.
 func TestStopAtHeadSeesWhatWasAcknowledged(t *testing.T) {
 	t.Parallel()
@@ -350,7 +388,10 @@ func TestLeavingTheLoopLeavesNothingBehind(t *testing.T) {
 							t.Log("the loop ended with", cause)
 						}
 					}()
-					for range log.Follow(ctx, 0, prepare, eventlog.StopAtHead()) {
+					for _, err := range log.Follow(ctx, 0, prepare, eventlog.StopAtHead()) {
+						if err != nil && !errors.Is(err, context.Canceled) {
+							t.Error(err)
+						}
 						if step(cancel) {
 							break
 						}

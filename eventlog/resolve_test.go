@@ -123,7 +123,7 @@ func TestResolve(t *testing.T) {
 		fail error
 		want carillon.Appended
 	}{
-		{"the commit succeeds", nil, carillon.Appended{First: 3, Last: 5, Version: 5}},
+		{"the commit succeeds", nil, carillon.Appended{First: 103, Last: 105, Version: 105}},
 		{"the commit fails", errBroken, carillon.Appended{}},
 	}
 	for _, test := range tests {
@@ -138,8 +138,12 @@ func TestResolve(t *testing.T) {
 					}
 					return p.Log.Append(ctx, batch)
 				}
+				fill(t, p.Log, 100)
 				log := eventlog.New(p)
 				unknown := inFlight(t, log, hold)
+				if unknown.After != 100 || unknown.EventID != "a" || unknown.Events != 3 {
+					t.Errorf("it asks for %d events from %q after %d", unknown.Events, unknown.EventID, unknown.After)
+				}
 				resolving := resolve(t.Context(), log, fmt.Errorf("open account: %w", unknown))
 				hasty, cancel := context.WithCancel(t.Context())
 				abandoned := resolve(hasty, log, unknown)

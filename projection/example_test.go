@@ -109,9 +109,8 @@ func ExampleReact() {
 		err = engine.Wait(ctx, "mails", done.Last)
 	}
 	stop()
-	<-stopped
-	fmt.Println(err)
+	fmt.Println(err, <-stopped)
 	// Output:
 	// a mail to Ann about event 1
-	// <nil>
+	// <nil> context canceled
 }

@@ -43,7 +43,10 @@ func TestViewOfManyRows(t *testing.T) {
 				t.Errorf("count %d, error %v, want %d", got, err, count)
 			}
 			seen := 0
-			for range view.All(t.Context()) {
+			for _, err := range view.All(t.Context()) {
+				if err != nil {
+					t.Fatal(err)
+				}
 				if seen++; seen == 2 {
 					break
 				}

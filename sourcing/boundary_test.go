@@ -285,6 +285,28 @@ func TestAUserNameIsUnique(t *testing.T) {
 	}
 }
 
+// TestEventsOutsideTheBoundary: a command may come to an event that its own boundary does not hold. It is not part of the state,
+// kept or loaded.
+func TestEventsOutsideTheBoundary(t *testing.T) {
+	t.Parallel()
+	type swap struct{ From, To, Student string }
+	decider := enrolments(sourcing.Decide("student.swap", func(c swap) []carillon.Tag { return []carillon.Tag{carillon.NewTag("course", c.From)} },
+		func(_ enrolment, c swap) ([]carillon.Event, error) {
+			return carillon.Events(enrolled{c.From, c.Student}, enrolled{c.To, c.Student}), nil
+		}))
+	p := newPort()
+	bound := bind(t, decider, p)
+	do(t, bound, swap{"go", "sql", "ann"})
+	do(t, bound, swap{"go", "art", "bob"})
+	want := enrolment{Places: map[string]int{"go": 2}, Courses: map[string]int{"ann": 1, "bob": 1}}
+	for _, b := range []*sourcing.Bound[enrolment]{bound, bind(t, decider, p)} {
+		state, _, err := b.LoadAcross(t.Context(), "course:go")
+		if diff := cmp.Diff(want, state); diff != "" || err != nil {
+			t.Errorf("error %v, state (-want +got):\n%s", err, diff)
+		}
+	}
+}
+
 func TestBoundaryRefuses(t *testing.T) {
 	t.Parallel()
 	bound := bind(t, enrolments(sourcing.Decide("none", func(int) []carillon.Tag { return nil },
