@@ -18,7 +18,7 @@ const (
 	coldAppend        = "conditional append on an old read, 64 callers, long log"
 )
 
-// The tags of the long log. Each caller uses every 64th, so that no condition fails.
+// The streams and tags of the long log. Each caller uses every 64th, so that no condition fails.
 const (
 	taggedCustomers = 10_000
 	taggedProducts  = 4_000
@@ -27,11 +27,14 @@ const (
 // appender does one append of a run: the nth of a caller.
 type appender func(ctx context.Context, caller, n int) error
 
-// conditional holds appends that carry a condition over two tags against plain ones, both Carillon's, on copies of one long log
-// in which every event carries two tags.
+// conditional holds appends that carry a condition over two tags against plain ones, both Carillon's, on copies of one long log.
+// Every event of it belongs to a customer's stream and carries that customer's tag and a product's. Plain appends go to those
+// streams, the others carry those tags; both are spread over all of the log, and each caller has some for itself, so that nothing
+// conflicts.
 //
 // A condition rests on a read, and it matters how old that is. A caller of the demanded side has read the log as of its previous
-// append, as a decider with a kept state has. A caller of the cold side decides on what stood in the log when the run began.
+// append. One of the cold side knows of a customer and a product what it knew when it last used them, as a decider with many kept
+// states does; the writer has to search the index.
 func conditional(ctx context.Context, w *workspace) (*contest, error) {
 	built := w.path("built.db")
 	if err := fillTagged(ctx, w, built); err != nil {
@@ -49,12 +52,12 @@ func conditional(ctx context.Context, w *workspace) (*contest, error) {
 	}}
 	for _, s := range []struct {
 		name, what string
-		start      func(p *product, head carillon.Position, run int) appender
+		start      func(p *product, w *workspace) appender
 	}{
-		{plainAppend, "eventlog.Append to a stream with an expected version", plainAppends},
-		{taggedAppend, "eventlog.Append of an event with two tags, without a condition", taggedAppends},
-		{conditionalAppend, "eventlog.Append of an event with two tags and a condition on both, behind the caller's previous append", conditionalAppends},
-		{coldAppend, "eventlog.Append of an event with two tags and a condition on both, behind the head the log had when the run began", coldAppends},
+		{plainAppend, "eventlog.Append to a stream of the log with an expected version", plainAppends},
+		{taggedAppend, "eventlog.Append of an event with two tags of the log, without a condition", taggedAppends},
+		{conditionalAppend, "eventlog.Append of an event with two tags of the log and a condition on both, behind the caller's previous append", conditionalAppends},
+		{coldAppend, "eventlog.Append of an event with two tags of the log and a condition on both, behind the caller's last use of them", coldAppends},
 	} {
 		path := w.path("copy.db")
 		if err := copyFile(path, built); err != nil {
@@ -64,15 +67,9 @@ func conditional(ctx context.Context, w *workspace) (*contest, error) {
 		if err != nil {
 			return nil, errors.Join(err, logs.close())
 		}
-		runs := 0
-		c.sides = append(c.sides, side{name: s.name, unit: "events", what: s.what, run: func(ctx context.Context, duration time.Duration) (result, error) {
-			head, err := p.log.Head(ctx)
-			if err != nil {
-				return result{}, err
-			}
-			runs++
-			return appendBehind(ctx, p, head, duration, s.start(p, head, runs))
-		}})
+		c.sides = append(c.sides, side{
+			name: s.name, unit: "events", what: s.what, run: appendsBehind(p, s.start(p, w)),
+		})
 	}
 	return c, os.Remove(built)
 }
@@ -92,64 +89,64 @@ func customerTag(n int) carillon.Tag { return carillon.NewTag("customer", custom
 
 func productTag(n int) carillon.Tag { return carillon.NewTag("product", customerKey(n)) }
 
-// appendBehind lets many callers append to a log that stays from run to run, and checks what came behind its head.
-func appendBehind(ctx context.Context, p *product, head carillon.Position, duration time.Duration, work appender) (result, error) {
-	got, err := crowd(many, duration, func(caller, n int) error { return work(ctx, caller, n) })
-	return got, errors.Join(err, p.check(ctx, head, got.done))
-}
-
-func plainAppends(p *product, _ carillon.Position, run int) appender {
-	payload := payloadFor(1, customerKey(1))
-	streams := make([][]string, many)
-	for caller := range streams {
-		streams[caller] = make([]string, streamsEach)
-		for i := range streams[caller] {
-			streams[caller][i] = fmt.Sprintf("customer-%d-%02d-%04d", run, caller, i)
+// appendsBehind lets many callers append to a log that stays from run to run, and checks what came behind its head.
+func appendsBehind(p *product, work appender) func(context.Context, time.Duration) (result, error) {
+	return func(ctx context.Context, duration time.Duration) (result, error) {
+		head, err := p.log.Head(ctx)
+		if err != nil {
+			return result{}, err
 		}
-	}
-	return func(ctx context.Context, caller, n int) error {
-		stream, version := nth(streams[caller], n)
-		return p.appendOne(ctx, stream, version, payload)
+		got, err := crowd(many, duration, func(caller, n int) error { return work(ctx, caller, n) })
+		return got, errors.Join(err, p.check(ctx, head, got.done))
 	}
 }
 
-// callersTags are tags of customers and products the log knows, which no other caller uses.
-func callersTags(caller, n int) []carillon.Tag {
+func plainAppends(p *product, w *workspace) appender {
+	return newVersions(taggedCustomers, w.events/taggedCustomers).appender(p, everyStream)
+}
+
+// tagsOf are the tags of a caller's nth append. No other caller uses them.
+func tagsOf(caller, n int) []carillon.Tag {
 	return []carillon.Tag{
-		customerTag(n%(taggedCustomers/many)*many + caller),
-		productTag(n/3%(taggedProducts/many)*many + caller),
+		customerTag(everyStream(caller, n, taggedCustomers/many)*many + caller),
+		productTag(everyStream(caller, n/3, taggedProducts/many)*many + caller),
 	}
 }
 
-func taggedAppends(p *product, _ carillon.Position, _ int) appender {
+func taggedAppends(p *product, _ *workspace) appender {
 	payload := payloadFor(1, customerKey(1))
 	return func(ctx context.Context, caller, n int) error {
-		_, err := p.appendTagged(ctx, callersTags(caller, n), nil, payload)
+		_, err := p.appendTagged(ctx, tagsOf(caller, n), nil, payload)
 		return err
 	}
 }
 
-func conditionalAppends(p *product, head carillon.Position, _ int) appender {
+func conditionalAppends(p *product, w *workspace) appender {
 	payload := payloadFor(1, customerKey(1))
 	read := make([]carillon.Position, many) // how far each caller has read the log
 	for caller := range read {
-		read[caller] = head
+		read[caller] = carillon.Position(w.events)
 	}
 	return func(ctx context.Context, caller, n int) error {
-		tags := callersTags(caller, n)
+		tags := tagsOf(caller, n)
 		appended, err := p.appendTagged(ctx, tags, &carillon.Condition{Query: eitherTag(tags), After: read[caller]}, payload)
 		read[caller] = appended.Last
 		return err
 	}
 }
 
-func coldAppends(p *product, head carillon.Position, run int) appender {
+func coldAppends(p *product, w *workspace) appender {
 	payload := payloadFor(1, customerKey(1))
+	used := make([]map[carillon.Tag]carillon.Position, many) // where each caller last used a tag
+	for caller := range used {
+		used[caller] = make(map[carillon.Tag]carillon.Position)
+	}
 	return func(ctx context.Context, caller, n int) error {
-		// Tags of their own for each append: with those of the log the second use of one would conflict.
-		fresh := fmt.Sprintf("%d-%02d-%06d", run, caller, n)
-		tags := []carillon.Tag{carillon.NewTag("customer", fresh), carillon.NewTag("product", fresh)}
-		_, err := p.appendTagged(ctx, tags, &carillon.Condition{Query: eitherTag(tags), After: head}, payload)
+		tags := tagsOf(caller, n)
+		last := used[caller]
+		after := max(carillon.Position(w.events), last[tags[0]], last[tags[1]])
+		appended, err := p.appendTagged(ctx, tags, &carillon.Condition{Query: eitherTag(tags), After: after}, payload)
+		last[tags[0]], last[tags[1]] = appended.Last, appended.Last
 		return err
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/carillon-go/carillon"
 )
@@ -39,15 +38,15 @@ func growth(ctx context.Context, w *workspace) (*contest, error) {
 		if err != nil {
 			return nil, errors.Join(err, logs.close())
 		}
-		streams := newVersions(s.events / growthLength)
+		streams := newVersions(s.events/growthLength, growthLength)
 		c.sides = append(c.sides,
 			side{
 				name: s.own, unit: "events", what: fmt.Sprintf("eventlog.Append, log of %s events, 100 streams for each caller", grouped(s.events)),
-				run: streams.appends(p, ownStream),
+				run: appendsBehind(p, streams.appender(p, hundredStreams)),
 			},
 			side{
 				name: s.random, unit: "events", what: fmt.Sprintf("eventlog.Append, log of %s events, any stream of it", grouped(s.events)),
-				run: streams.appends(p, anyStream),
+				run: appendsBehind(p, streams.appender(p, everyStream)),
 			})
 	}
 	return c, nil
@@ -65,60 +64,4 @@ func fillGrowth(ctx context.Context, w *workspace, logs *openLogs, events int) (
 		return nil, err
 	}
 	return logs.open(ctx, path)
-}
-
-// versions are those of a log's streams. A caller has every 64th stream, so that nobody disturbs another.
-type versions struct {
-	last [][]int64 // by caller
-}
-
-func newVersions(streams int) *versions {
-	v := &versions{last: make([][]int64, many)}
-	for caller := range v.last {
-		v.last[caller] = make([]int64, streams/many)
-		for i := range v.last[caller] {
-			v.last[caller][i] = growthLength
-		}
-	}
-	return v
-}
-
-// picker says to which of its streams, of as many as it has, a caller's nth append goes.
-type picker func(caller, n, streams int) int
-
-// ownStream is one of a hundred streams, spread evenly.
-func ownStream(_, n, streams int) int { return n % streamsEach * max(1, streams/streamsEach) % streams }
-
-// anyStream is any stream, in no order.
-func anyStream(caller, n, streams int) int {
-	return int(scatter(uint64(n*many+caller)) % uint64(streams))
-}
-
-// appends is the run of a side.
-func (v *versions) appends(p *product, pick picker) func(context.Context, time.Duration) (result, error) {
-	payload := payloadFor(1, customerKey(1))
-	return func(ctx context.Context, duration time.Duration) (result, error) {
-		head, err := p.log.Head(ctx)
-		if err != nil {
-			return result{}, err
-		}
-		return appendBehind(ctx, p, head, duration, func(ctx context.Context, caller, n int) error {
-			last := v.last[caller]
-			i := pick(caller, n, len(last))
-			if err := p.appendOne(ctx, customerStream(customerKey(i*many+caller)), last[i]+1, payload); err != nil {
-				return err
-			}
-			last[i]++
-			return nil
-		})
-	}
-}
-
-// scatter mixes a number's bits, so that numbers in order come out in none.
-func scatter(n uint64) uint64 {
-	n ^= n >> 31
-	n *= 0x7fb5d329728ea185
-	n ^= n >> 27
-	n *= 0x81dadef4bc2dd44d
-	return n ^ n>>33
 }

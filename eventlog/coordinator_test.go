@@ -143,8 +143,10 @@ func TestACrowdSharesCommits(t *testing.T) {
 			t.Errorf("the port was given %d appends, want %d", appended, callers*each)
 		}
 		// One commit for each round of the crowd would be 50; twice that leaves room for stragglers.
-		if commits := p.appends.Load(); commits > 2*each {
-			t.Errorf("%d appends took %d commits, want at most %d", callers*each, commits, 2*each)
+		// One commit for each round of the crowd would be 50. Two, one for each half of the crowd, are 100: that is what a leader
+		// comes to who does not wait for those it has just answered.
+		if commits := p.appends.Load(); commits > 95 {
+			t.Errorf("%d appends took %d commits, want at most 95", callers*each, commits)
 		}
 	})
 }

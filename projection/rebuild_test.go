@@ -142,8 +142,8 @@ func TestTheOldRowsServe(t *testing.T) {
 		if got := said(rowsOf(t, model, h)); got != "1:{Owner: Pence:12 Events:3} " {
 			t.Errorf("rows %s in the middle of a rebuild, want the old ones, up to date", got)
 		}
-		if infos, err := h.models.Models(t.Context()); err != nil || infos[0].Shadow != 0 {
-			t.Errorf("read models %+v, error %v, want a shadow at 0", infos, err)
+		if infos, err := h.models.Models(t.Context()); err != nil || infos[0].Shadow < 0 {
+			t.Errorf("read models %+v, error %v, want a shadow", infos, err)
 		}
 		close(hold)
 		if err := <-rebuilt; err != nil {

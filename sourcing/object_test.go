@@ -96,6 +96,17 @@ func TestObjectSnapshots(t *testing.T) {
 	}
 }
 
+// TestObjectWithValueFolds: folds may make a new value instead of changing the object. What a method recorded before is not lost.
+func TestObjectWithValueFolds(t *testing.T) {
+	t.Parallel()
+	fresh := sourcing.Aggregate("counter",
+		sourcing.On("counter.advanced", func(c counter, e advanced) counter { return counter{Count: e.To} }),
+		sourcing.Method("counter.count", func(count) string { return "1" }, (*counter).Advance))
+	if got := do(t, bind(t, fresh, newPort()), count{3}); got.Last != 3 {
+		t.Errorf("%+v, want three events", got)
+	}
+}
+
 // TestObjectDecides decides twice on one state: a method must not change the state it is given.
 func TestObjectDecides(t *testing.T) {
 	t.Parallel()
