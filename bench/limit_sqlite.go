@@ -13,7 +13,7 @@ import (
 // has the pragmas and the page size that the product sets for itself.
 const (
 	handPragmas = "PRAGMA busy_timeout=5000; PRAGMA journal_mode=WAL; PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY;" +
-		" PRAGMA journal_size_limit=67108864; PRAGMA wal_autocheckpoint=4000; PRAGMA cache_size=-32768; PRAGMA synchronous=FULL;"
+		" PRAGMA journal_size_limit=67108864; PRAGMA wal_autocheckpoint=4000; PRAGMA cache_size=-8192; PRAGMA synchronous=FULL;"
 
 	handSchema = `
 CREATE TABLE IF NOT EXISTS events (

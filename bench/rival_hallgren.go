@@ -43,7 +43,7 @@ func (c *hallgrenCustomer) Transition(event eventsourcing.Event) {
 func startHallgren(driver string) func(context.Context, *workspace) (contestant, error) {
 	return func(_ context.Context, w *workspace) (contestant, error) {
 		aggregate.Register(&hallgrenCustomer{})
-		pragmas := []string{"busy_timeout(5000)", "journal_mode(wal)", "synchronous(full)", "wal_autocheckpoint(4000)", "cache_size(-32768)"}
+		pragmas := []string{"busy_timeout(5000)", "journal_mode(wal)", "synchronous(full)", "wal_autocheckpoint(4000)", "cache_size(-8192)"}
 		db, err := sql.Open(driver, "file:"+w.path("hallgren.db")+"?_txlock=immediate&_pragma="+strings.Join(pragmas, "&_pragma="))
 		if err != nil {
 			return nil, err

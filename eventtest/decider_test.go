@@ -204,7 +204,7 @@ func TestDecisionsThatFail(t *testing.T) {
 		"tags nobody finds": {
 			func(t testing.TB) {
 				eventtest.Decider(t, accounts(sourcing.On("account.hidden", func(a account, _ hidden) account { return a }))).Given(hidden{})
-			}, []string{"a receiver that is no pointer"},
+			}, []string{"has a pointer receiver"},
 		},
 		"a state that a snapshot loses": {
 			func(t testing.TB) {

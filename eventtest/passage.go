@@ -35,8 +35,6 @@ func recorded(name string, event carillon.Event) (carillon.Message, carillon.Eve
 	message := carillon.Message{ID: "test", Type: name, SchemaVersion: 1, ContentType: carillon.ContentTypeJSON, Payload: payload}
 	if tagger, ok := event.(carillon.Tagger); ok {
 		message.Tags = tagger.Tags()
-	} else if _, ok := reflect.New(reflect.TypeOf(event)).Interface().(carillon.Tagger); ok {
-		return message, nil, errors.New("its method Tags needs a receiver that is no pointer, or nobody finds its tags")
 	}
 	check := carillon.Append{Events: []carillon.Message{message}}
 	if err := check.Check(carillon.MaxPayload); err != nil {

@@ -116,6 +116,9 @@ func (d *Decider[S]) register(event string, typ reflect.Type, f fold[S]) {
 	if typ == nil {
 		return
 	}
+	if tagger := reflect.TypeFor[carillon.Tagger](); !typ.Implements(tagger) && reflect.PointerTo(typ).Implements(tagger) {
+		d.fail(carillon.Invalidf(fmt.Sprintf("event %q", event), "its method Tags has a pointer receiver, so the value carries no tags: give it a value receiver"))
+	}
 	if other, taken := d.types[typ]; taken {
 		d.fail(carillon.Invalidf(fmt.Sprintf("event %q", event), "its Go type %s is that of %q already", typ, other))
 	}

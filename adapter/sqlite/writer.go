@@ -122,12 +122,20 @@ func (w *writer) unlock() { w.mu.Unlock() }
 // transaction runs fn between BEGIN IMMEDIATE and COMMIT, with no way for ctx to interrupt the commit itself. Without an error
 // the transaction is committed; with [carillon.ErrOutcomeUnknown] nobody knows; with any other it did not happen.
 func (w *writer) transaction(ctx context.Context, fn func() error) error {
+	finished := false
+	defer func() {
+		if !finished { // fn panicked
+			w.conn.SetInterrupt(context.Background())
+			w.poisoned = w.conn.exec("ROLLBACK", nil)
+		}
+	}()
 	w.conn.SetInterrupt(ctx)
 	err := w.conn.exec("BEGIN IMMEDIATE", nil)
 	if err == nil {
 		err = fn()
 	}
 	w.conn.SetInterrupt(context.Background())
+	finished = true
 	if err == nil {
 		err = w.commit()
 	}
