@@ -5,8 +5,10 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"reflect"
 	"strconv"
+	"time"
 
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/internal/ids"
@@ -102,10 +104,31 @@ func (a *attempt[S]) run(ctx context.Context, key string) (carillon.Appended, er
 			}
 		}
 		appended, err := a.decideAndAppend(ctx, at, fresh)
-		if errors.Is(err, errStale) || errors.Is(err, carillon.ErrConflict) && n < maxAttempts && !a.versionRefused(err) {
-			continue
+		switch {
+		case errors.Is(err, errStale):
+		case errors.Is(err, carillon.ErrConflict) && n < maxAttempts && !a.versionRefused(err):
+			if err := yield(ctx, n); err != nil {
+				return carillon.Appended{}, err
+			}
+		default:
+			return appended, err
 		}
-		return appended, err
+	}
+}
+
+// yield lets another process go first that conflicts with this one: not after the first conflict, then for a random while that
+// doubles with each, so that nobody loses ten times in a row.
+func yield(ctx context.Context, conflicts int) error {
+	if conflicts < 2 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(rand.N(100 * time.Microsecond << conflicts))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
