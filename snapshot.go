@@ -22,3 +22,13 @@ type Snapshots interface {
 	// cut.
 	SaveSnapshot(ctx context.Context, snapshot Snapshot) error
 }
+
+// SnapshotLog is implemented by a [Log] whose store keeps snapshots, too: it reads a snapshot together with what happened since,
+// which on a server is one round trip for two.
+type SnapshotLog interface {
+	// Keeps reports whether snapshots are those of the log's own store.
+	Keeps(snapshots Snapshots) bool
+	// ReadTail returns the snapshot of a key, a zero one when there is none, and the next events of a stream after it, as
+	// [Log.ReadStream] does.
+	ReadTail(ctx context.Context, key, stream string, limit int) (Snapshot, []Recorded, error)
+}

@@ -147,7 +147,9 @@ func (p *product) catchUp(ctx context.Context, h history) (result, error) {
 	got := watch.stop(int64(h.events))
 
 	stop()
-	<-ended
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		return result{}, err
+	}
 	rows := make(map[string]Customer)
 	for entry, err := range projection.NewView(model, models, codec.JSON()).All(ctx) {
 		if err != nil {

@@ -101,7 +101,11 @@ func TestWorkThatWasNotDone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer log.close()
+	t.Cleanup(func() {
+		if err := log.close(); err != nil {
+			t.Error(err)
+		}
+	})
 	if err := log.append("customer-1", 1, payloadFor(1, customerKey(1))); err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +122,11 @@ func TestWorkThatWasNotDone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.close()
+	t.Cleanup(func() {
+		if err := p.close(); err != nil {
+			t.Error(err)
+		}
+	})
 	if err := p.appendOne(t.Context(), "customer-1", 1, payloadFor(1, customerKey(1))); err != nil {
 		t.Fatal(err)
 	}

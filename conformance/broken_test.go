@@ -29,6 +29,7 @@ func brokenLogs() []brokenLog {
 		brokenVisibility(),
 		brokenSlowCommits(),
 		brokenLifecycles(),
+		brokenSnapshots(),
 	)
 }
 

@@ -52,6 +52,7 @@ func logChecks() []check {
 			{"history", checkHistory},
 			{"tail", checkTail},
 			{"stream names", checkStreamNames},
+			{"snapshot tails", checkSnapshotTails},
 		},
 		lifecycleChecks(),
 		contextChecks(),

@@ -120,6 +120,15 @@ func (l *Log) ReadStream(ctx context.Context, stream string, after int64, limit 
 	return l.port.ReadStream(ctx, stream, after, limit)
 }
 
+// Tails reads snapshots together with what happened since; nil when the log's store does not keep these snapshots, or cannot.
+func (l *Log) Tails(snapshots carillon.Snapshots) carillon.SnapshotLog {
+	tails, ok := l.port.(carillon.SnapshotLog)
+	if !ok || !tails.Keeps(snapshots) {
+		return nil
+	}
+	return tails
+}
+
 // Command returns what the append that carried a command id did, or [carillon.ErrNotFound].
 func (l *Log) Command(ctx context.Context, id string) (carillon.CommandRecord, error) {
 	return l.port.Command(ctx, id)

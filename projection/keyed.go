@@ -1,6 +1,7 @@
 package projection
 
 import (
+	"context"
 	"fmt"
 	"iter"
 	"reflect"
@@ -24,14 +25,19 @@ type fold[S any] struct {
 	event reflect.Type
 	// decode decodes the event; it may run ahead of the fold on another goroutine.
 	decode func(carillon.Codec, *eventlog.Entry) error
-	// each yields the rows the event touches and what becomes of them.
-	each func(carillon.Codec, *eventlog.Entry) (iter.Seq2[string, change[S]], error)
+	// apply folds the event into the rows it touches.
+	apply func(context.Context, carillon.Codec, *eventlog.Entry, rows[S]) error
 	// entity says that rows are keyed by the entity of the event's stream.
 	entity bool
 }
 
-// change turns a row's state into its next one; keep is false when the row goes.
-type change[S any] func(S) (next S, keep bool)
+// rows gives a fold the rows it touches.
+type rows[S any] interface {
+	// change returns the state of a row for the fold to change. A row that is not there is made, with the zero S.
+	change(ctx context.Context, key string) (*S, error)
+	// remove deletes a row, if it is there.
+	remove(ctx context.Context, key string) error
+}
 
 // Part is one piece of a keyed projection's definition.
 type Part[S any] func(*Model[S])
@@ -71,8 +77,8 @@ func (m *Model[S]) register(event string, f fold[S]) {
 // stream account-1. The row keeps the stream's version, which REST answers as its ETag. The fold is pure, and the first event of
 // a key meets the zero S.
 func On[S, E any](event string, apply func(S, E) S) Part[S] {
-	return part(event, true, func(entry *eventlog.Entry, e E) iter.Seq2[string, change[S]] {
-		return one(entityKey(entry.Recorded), func(state S) (S, bool) { return apply(state, e), true })
+	return part(event, true, func(ctx context.Context, entry *eventlog.Entry, e E, rows rows[S]) error {
+		return foldInto(ctx, rows, entityKey(entry.Recorded), apply, e)
 	})
 }
 
@@ -82,8 +88,11 @@ func Remove[S any](event string) Part[S] {
 		m.register(event, fold[S]{
 			entity: true,
 			decode: func(carillon.Codec, *eventlog.Entry) error { return nil },
-			each: func(_ carillon.Codec, entry *eventlog.Entry) (iter.Seq2[string, change[S]], error) {
-				return one(entityKey(entry.Recorded), func(state S) (S, bool) { return state, false }), nil
+			apply: func(ctx context.Context, _ carillon.Codec, entry *eventlog.Entry, rows rows[S]) error {
+				if key := entityKey(entry.Recorded); key != "" {
+					return rows.remove(ctx, key)
+				}
+				return nil
 			},
 		})
 	}
@@ -91,26 +100,37 @@ func Remove[S any](event string) Part[S] {
 
 // By folds events into the row of a key that the event gives. An empty key folds nothing.
 func By[S, E any](event string, key func(E) string, apply func(S, E) S) Part[S] {
-	return part(event, false, func(_ *eventlog.Entry, e E) iter.Seq2[string, change[S]] {
-		return one(key(e), func(state S) (S, bool) { return apply(state, e), true })
+	return part(event, false, func(ctx context.Context, _ *eventlog.Entry, e E, rows rows[S]) error {
+		return foldInto(ctx, rows, key(e), apply, e)
 	})
 }
 
 // Each folds one event into several rows: split yields keys and what belongs to each. A key may come more than once.
 func Each[S, E, P any](event string, split func(E) iter.Seq2[string, P], apply func(S, P) S) Part[S] {
-	return part(event, false, func(_ *eventlog.Entry, e E) iter.Seq2[string, change[S]] {
-		return func(yield func(string, change[S]) bool) {
-			for key, share := range split(e) {
-				if !yield(key, func(state S) (S, bool) { return apply(state, share), true }) {
-					return
-				}
+	return part(event, false, func(ctx context.Context, _ *eventlog.Entry, e E, rows rows[S]) error {
+		for key, share := range split(e) {
+			if err := foldInto(ctx, rows, key, apply, share); err != nil {
+				return err
 			}
 		}
+		return nil
 	})
 }
 
+// foldInto folds an event, or a share of one, into the row of a key. An empty key folds nothing.
+func foldInto[S, P any](ctx context.Context, rows rows[S], key string, apply func(S, P) S, share P) error {
+	if key == "" {
+		return nil
+	}
+	state, err := rows.change(ctx, key)
+	if err == nil {
+		*state = apply(*state, share)
+	}
+	return err
+}
+
 // part registers a fold of decoded events.
-func part[S, E any](event string, entity bool, touch func(*eventlog.Entry, E) iter.Seq2[string, change[S]]) Part[S] {
+func part[S, E any](event string, entity bool, apply func(context.Context, *eventlog.Entry, E, rows[S]) error) Part[S] {
 	return func(m *Model[S]) {
 		m.register(event, fold[S]{
 			event:  reflect.TypeFor[E](),
@@ -119,19 +139,15 @@ func part[S, E any](event string, entity bool, touch func(*eventlog.Entry, E) it
 				_, err := eventlog.Decode[E](codec, entry)
 				return err
 			},
-			each: func(codec carillon.Codec, entry *eventlog.Entry) (iter.Seq2[string, change[S]], error) {
+			apply: func(ctx context.Context, codec carillon.Codec, entry *eventlog.Entry, rows rows[S]) error {
 				e, err := eventlog.Decode[E](codec, entry)
 				if err != nil {
-					return nil, err
+					return err
 				}
-				return touch(entry, e), nil
+				return apply(ctx, entry, e, rows)
 			},
 		})
 	}
-}
-
-func one[S any](key string, apply change[S]) iter.Seq2[string, change[S]] {
-	return func(yield func(string, change[S]) bool) { yield(key, apply) }
 }
 
 // entityKey is the key an event happened to; events appended without one have what follows the first dash of their stream.
@@ -177,19 +193,40 @@ func (m *Model[S]) Fold(codec carillon.Codec, rows map[string]S, event carillon.
 	if !ok {
 		return nil
 	}
-	touched, err := f.each(codec, &eventlog.Entry{Recorded: &event})
-	if err != nil {
+	changed := folded[S]{before: rows, touched: make(map[string]*S)}
+	if err := f.apply(context.Background(), codec, &eventlog.Entry{Recorded: &event}, changed); err != nil {
 		return err
 	}
-	for key, apply := range touched {
-		if key == "" {
+	for key, state := range changed.touched {
+		if state == nil {
+			delete(rows, key)
 			continue
 		}
-		if next, keep := apply(rows[key]); keep {
-			rows[key] = next
-		} else {
-			delete(rows, key)
-		}
+		rows[key] = *state
 	}
+	return nil
+}
+
+// folded are the rows of a test that one event touches.
+type folded[S any] struct {
+	before  map[string]S
+	touched map[string]*S // nil for a row that is deleted
+}
+
+func (f folded[S]) change(_ context.Context, key string) (*S, error) {
+	state, ok := f.touched[key]
+	if !ok {
+		before := f.before[key]
+		state = &before
+	}
+	if state == nil {
+		state = new(S)
+	}
+	f.touched[key] = state
+	return state, nil
+}
+
+func (f folded[S]) remove(_ context.Context, key string) error {
+	f.touched[key] = nil
 	return nil
 }

@@ -126,32 +126,49 @@ func (w *keyedWorker[S]) fold(ctx context.Context, entry *eventlog.Entry) (err e
 		}
 	}()
 	w.undo = w.undo[:0]
-	touched, err := f.each(w.engine.codec, entry)
-	if err != nil {
+	if err := f.apply(ctx, w.engine.codec, entry, w); err != nil {
 		return err
 	}
-	for key, apply := range touched {
-		if key == "" {
-			continue
-		}
-		r, err := w.row(ctx, key)
-		if err != nil {
-			return err
-		}
-		w.undo = append(w.undo, undo[S]{row: r, before: *r})
-		r.state, r.exists = apply(r.state)
-		if !r.exists {
-			r.state = *new(S)
-		}
-		if f.entity {
-			r.version = entry.Version
-		}
-		if !r.dirty {
-			r.dirty = true
-			w.dirty = append(w.dirty, r)
+	if f.entity {
+		for _, u := range w.undo {
+			u.row.version = entry.Version
 		}
 	}
 	return nil
+}
+
+// change gives a fold the state of a row.
+func (w *keyedWorker[S]) change(ctx context.Context, key string) (*S, error) {
+	r, err := w.touch(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	r.exists = true
+	return &r.state, nil
+}
+
+// remove deletes a row.
+func (w *keyedWorker[S]) remove(ctx context.Context, key string) error {
+	r, err := w.touch(ctx, key)
+	if err != nil {
+		return err
+	}
+	r.state, r.exists = *new(S), false
+	return nil
+}
+
+// touch returns a row that the event at hand changes.
+func (w *keyedWorker[S]) touch(ctx context.Context, key string) (*row[S], error) {
+	r, err := w.row(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	w.undo = append(w.undo, undo[S]{row: r, before: *r})
+	if !r.dirty {
+		r.dirty = true
+		w.dirty = append(w.dirty, r)
+	}
+	return r, nil
 }
 
 // revert takes back what the last event did.

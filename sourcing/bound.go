@@ -16,6 +16,7 @@ type Bound[S any] struct {
 	decider     *Decider[S]
 	log         *eventlog.Log
 	snapshots   carillon.Snapshots
+	tails       carillon.SnapshotLog // nil when snapshots are read apart
 	codec       carillon.Codec
 	logger      *slog.Logger
 	fingerprint string
@@ -63,6 +64,9 @@ func Bind[S any](d *Decider[S], r Runtime) (*Bound[S], error) {
 	b.states = newStates[S](hot)
 	if d.snapshots > 0 {
 		b.fingerprint = d.Fingerprint()
+		if r.Log != nil { // a test binds a decider to none
+			b.tails = r.Log.Tails(r.Snapshots)
+		}
 	}
 	types := d.Events()
 	b.query = func(tags []carillon.Tag) carillon.Query {

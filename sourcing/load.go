@@ -14,7 +14,7 @@ import (
 // Most boundaries are short: what is read first is little, and each page is larger than the one before, up to a limit.
 const (
 	firstPage  = 16
-	pageGrowth = 4
+	pageGrowth = 16
 	lastPage   = 1024
 )
 
@@ -43,62 +43,102 @@ func (b *Bound[S]) stateKey(keys []string) string {
 }
 
 // refresh returns the state of a boundary as of now, starting from the kept one or the last snapshot.
-func (b *Bound[S]) refresh(ctx context.Context, of boundary) (cached[S], error) {
+func (b *Bound[S]) refresh(ctx context.Context, of boundary) (at cached[S], err error) {
 	key := b.stateKey(b.keys(of))
-	at, ok := b.states.get(key)
-	if !ok {
-		at = b.restore(ctx, key)
+	kept, ok := b.states.get(key)
+	switch {
+	case b.decider.across && ok:
+		at, err = b.replayQuery(ctx, of.query, kept)
+	case b.decider.across:
+		at, err = b.replayQuery(ctx, of.query, b.restore(ctx, key))
+	case ok:
+		at, err = b.replayStream(ctx, key, kept)
+	default:
+		at, err = b.recall(ctx, key)
 	}
-	at, err := b.replay(ctx, of, at)
 	if err == nil {
 		b.states.put(at)
 	}
 	return at, err
 }
 
-// restore returns the snapshot of a boundary, or the state before the first event. A snapshot that cannot be used is no error:
-// it is a cache, and the log is replayed.
-func (b *Bound[S]) restore(ctx context.Context, key string) cached[S] {
-	start := cached[S]{key: key, state: b.decider.initial}
-	if b.decider.snapshots == 0 {
-		return start
+// recall returns the state of a stream that is not kept in memory.
+func (b *Bound[S]) recall(ctx context.Context, stream string) (cached[S], error) {
+	if b.tails == nil {
+		return b.replayStream(ctx, stream, b.restore(ctx, stream))
 	}
-	snapshot, err := b.snapshots.LoadSnapshot(ctx, key)
-	if err != nil || snapshot.Fingerprint != b.fingerprint {
+	snapshot, events, err := b.tails.ReadTail(ctx, stream, stream, firstPage)
+	if err != nil {
+		return cached[S]{}, err
+	}
+	at, ok := b.resume(stream, snapshot)
+	if !ok && snapshot.At > 0 { // the events are those after a snapshot that cannot be used
+		return b.replayStream(ctx, stream, at)
+	}
+	at, err = b.foldAll(at, events)
+	if err != nil || ended(events, firstPage) {
+		return at, err
+	}
+	return b.replayStream(ctx, stream, at)
+}
+
+// restore returns the snapshot of a boundary, or the state before the first event. A snapshot that cannot be read is no error: it
+// is a cache, and the log is replayed.
+func (b *Bound[S]) restore(ctx context.Context, key string) cached[S] {
+	var snapshot carillon.Snapshot
+	if b.decider.snapshots > 0 {
+		var err error
+		snapshot, err = b.snapshots.LoadSnapshot(ctx, key)
 		if err != nil && !errors.Is(err, carillon.ErrNotFound) {
 			b.logger.Warn("snapshot not read, replaying", slog.String("key", key), slog.Any("error", err))
 		}
-		return start
+	}
+	at, _ := b.resume(key, snapshot)
+	return at
+}
+
+// resume returns the state in a snapshot, or the one before the first event when the snapshot cannot be used.
+func (b *Bound[S]) resume(key string, snapshot carillon.Snapshot) (at cached[S], ok bool) {
+	start := cached[S]{key: key, state: b.decider.initial}
+	if snapshot.At == 0 || snapshot.Fingerprint != b.fingerprint {
+		return start, false
 	}
 	var state S
 	if err := b.codec.Decode(snapshot.State, &state); err != nil {
 		b.logger.Warn("snapshot not decoded, replaying", slog.String("key", key), slog.Any("error", err))
-		return start
+		return start, false
 	}
-	return cached[S]{key: key, state: state, at: snapshot.At, snapshot: snapshot.At}
+	return cached[S]{key: key, state: state, at: snapshot.At, snapshot: snapshot.At}, true
 }
 
-// replay folds what happened to a boundary after a state.
-func (b *Bound[S]) replay(ctx context.Context, of boundary, at cached[S]) (cached[S], error) {
-	if b.decider.across {
-		return b.replayQuery(ctx, of.query, at)
-	}
-	stream := b.stream(of.key)
+// replayStream folds what happened to a stream after a state.
+func (b *Bound[S]) replayStream(ctx context.Context, stream string, at cached[S]) (cached[S], error) {
 	for limit := firstPage; ; limit = min(pageGrowth*limit, lastPage) {
 		events, err := b.log.ReadStream(ctx, stream, at.at, limit)
-		if err != nil || len(events) == 0 {
+		if err != nil {
 			return at, err
 		}
-		for i := range events {
-			if at.state, err = b.fold(at.state, &events[i]); err != nil {
-				return at, err
-			}
-			at.at = events[i].Version
-		}
-		if len(events) < limit && !large(events) {
-			return at, nil
+		at, err = b.foldAll(at, events)
+		if err != nil || ended(events, limit) {
+			return at, err
 		}
 	}
+}
+
+// foldAll folds events of a stream into a state.
+func (b *Bound[S]) foldAll(at cached[S], events []carillon.Recorded) (_ cached[S], err error) {
+	for i := range events {
+		if at.state, err = b.fold(at.state, &events[i]); err != nil {
+			return at, err
+		}
+		at.at = events[i].Version
+	}
+	return at, nil
+}
+
+// ended reports whether these events are the stream's last: neither a limit nor their size may have ended the page.
+func ended(events []carillon.Recorded, limit int) bool {
+	return len(events) == 0 || len(events) < limit && !large(events)
 }
 
 // large reports whether the size of events may have ended a page, see [carillon.Log].

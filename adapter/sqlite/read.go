@@ -22,9 +22,9 @@ const (
 )
 
 const (
-	columns     = "position, stream, version, type, id, time, metadata, payload"
-	selectAll   = "SELECT " + columns + " FROM carillon_events WHERE position > ? AND position <= ? ORDER BY position LIMIT ?"
-	selectFound = "SELECT " + columns + " FROM carillon_events WHERE position IN (%s) ORDER BY position"
+	columns     = "position, version, type, id, time, metadata, payload"
+	selectAll   = "SELECT " + columns + ", stream FROM carillon_events WHERE position > ? AND position <= ? ORDER BY position LIMIT ?"
+	selectFound = "SELECT " + columns + ", stream FROM carillon_events WHERE position IN (%s) ORDER BY position"
 	selectOwn   = "SELECT " + columns + " FROM carillon_events WHERE stream = ? AND version > ? ORDER BY version LIMIT ?"
 )
 
@@ -75,19 +75,38 @@ func (l *eventLog) page(conn *connection, query carillon.Query, after carillon.P
 // ReadStream returns the next events of a stream.
 func (l *eventLog) ReadStream(ctx context.Context, stream string, after int64, limit int) ([]carillon.Recorded, error) {
 	c := collector{names: l.names, limit: limit, room: maxRoom}
-	err := l.store().read(ctx, func(conn *connection) error {
-		c.conn = conn
-		return c.collect(selectOwn, func(stmt *sqlite3.Stmt) error {
-			return errors.Join(stmt.BindText(1, stream), stmt.BindInt64(2, after), stmt.BindInt(3, limit))
-		})
-	})
+	err := l.store().read(ctx, func(conn *connection) error { return c.stream(conn, stream, after) })
 	return c.events, err
+}
+
+// Keeps reports whether snapshots are those of the log's own store.
+func (l *eventLog) Keeps(s carillon.Snapshots) bool {
+	own, ok := s.(*snapshots)
+	return ok && own.store() == l.store()
+}
+
+// ReadTail returns the snapshot of a key and the next events of a stream after it, of one moment.
+func (l *eventLog) ReadTail(ctx context.Context, key, stream string, limit int) (carillon.Snapshot, []carillon.Recorded, error) {
+	var snapshot carillon.Snapshot
+	c := collector{names: l.names, limit: limit, room: maxRoom}
+	err := l.store().read(ctx, func(conn *connection) error {
+		err := loadSnapshot(conn, key, func(found carillon.Snapshot) error {
+			snapshot = found
+			return c.stream(conn, stream, found.At)
+		})
+		if err != nil || snapshot.Key != "" {
+			return err
+		}
+		return c.stream(conn, stream, 0)
+	})
+	return snapshot, c.events, err
 }
 
 // collector gathers rows into events up to a limit of events or bytes.
 type collector struct {
 	conn   *connection
 	names  *typeNames
+	own    string         // the stream of all events, where they are of one
 	query  carillon.Query // matches what the statement did not
 	limit  int
 	room   int // for how many events room is made before the first
@@ -107,6 +126,14 @@ func (c *collector) collect(text string, bind func(*sqlite3.Stmt) error) error {
 		return nil
 	}
 	return err
+}
+
+// stream collects the next events of a stream.
+func (c *collector) stream(conn *connection, stream string, after int64) error {
+	c.conn, c.own = conn, stream
+	return c.collect(selectOwn, func(stmt *sqlite3.Stmt) error {
+		return errors.Join(stmt.BindText(1, stream), stmt.BindInt64(2, after), stmt.BindInt(3, c.limit))
+	})
 }
 
 func (c *collector) add(stmt *sqlite3.Stmt) error {
@@ -132,25 +159,30 @@ func (c *collector) add(stmt *sqlite3.Stmt) error {
 
 // scan fills in an event. Its own texts share one piece of memory.
 func (c *collector) scan(stmt *sqlite3.Stmt, event *carillon.Recorded) error {
-	typ, err := c.names.name(c.conn, stmt.ColumnInt64(3))
+	typ, err := c.names.name(c.conn, stmt.ColumnInt64(2))
 	if err != nil {
 		return err
 	}
-	c.text = append(c.text[:0], stmt.ColumnRawText(1)...)
-	stream := len(c.text)
-	c.text = appendID(c.text, stmt, 4)
+	c.text = appendID(c.text[:0], stmt, 3)
 	id := len(c.text)
-	c.text = append(c.text, stmt.ColumnRawBlob(6)...)
+	c.text = append(c.text, stmt.ColumnRawBlob(5)...)
+	metadata := len(c.text)
+	if c.own == "" {
+		c.text = append(c.text, stmt.ColumnRawBlob(7)...)
+	}
 	text := string(c.text)
 
 	event.Position = carillon.Position(stmt.ColumnInt64(0))
-	event.Stream, event.Version = text[:stream], stmt.ColumnInt64(2)
-	event.Type, event.ID = typ, text[stream:id]
-	event.Time = time.UnixMicro(stmt.ColumnInt64(5)).UTC()
-	if err := envelope.Parse(text[id:], &event.Message); err != nil {
+	event.Stream, event.Version = c.own, stmt.ColumnInt64(1)
+	if c.own == "" {
+		event.Stream = text[metadata:]
+	}
+	event.Type, event.ID = typ, text[:id]
+	event.Time = time.UnixMicro(stmt.ColumnInt64(4)).UTC()
+	if err := envelope.Parse(text[id:metadata], &event.Message); err != nil {
 		return fmt.Errorf("event at position %d: %w", event.Position, err)
 	}
-	event.Payload = c.payload(stmt.ColumnRawBlob(7))
+	event.Payload = c.payload(stmt.ColumnRawBlob(6))
 	return nil
 }
 
@@ -180,11 +212,12 @@ func appendID(text []byte, stmt *sqlite3.Stmt, column int) []byte {
 	if len(raw) != len(uuid.UUID{}) {
 		return append(text, raw...)
 	}
-	for i, part := range [][]byte{raw[:4], raw[4:6], raw[6:8], raw[8:10], raw[10:]} {
-		if i > 0 {
-			text = append(text, '-')
-		}
-		text = hex.AppendEncode(text, part)
-	}
+	text = append(text, "00000000-0000-0000-0000-000000000000"...)
+	digits := text[len(text)-36:]
+	hex.Encode(digits, raw[:4])
+	hex.Encode(digits[9:], raw[4:6])
+	hex.Encode(digits[14:], raw[6:8])
+	hex.Encode(digits[19:], raw[8:10])
+	hex.Encode(digits[24:], raw[10:])
 	return text
 }

@@ -18,12 +18,8 @@ func (s *snapshots) store() *Store { return (*Store)(s) }
 func (s *snapshots) LoadSnapshot(ctx context.Context, key string) (carillon.Snapshot, error) {
 	var snapshot carillon.Snapshot
 	err := s.store().read(ctx, func(conn *connection) error {
-		return conn.query("SELECT at, fingerprint, state FROM carillon_snapshots WHERE key = ?", func(stmt *sqlite3.Stmt) error {
-			return stmt.BindText(1, key)
-		}, func(stmt *sqlite3.Stmt) error {
-			snapshot = carillon.Snapshot{
-				Key: key, At: stmt.ColumnInt64(0), Fingerprint: stmt.ColumnText(1), State: stmt.ColumnBlob(2, nil),
-			}
+		return loadSnapshot(conn, key, func(found carillon.Snapshot) error {
+			snapshot = found
 			return nil
 		})
 	})
@@ -31,6 +27,17 @@ func (s *snapshots) LoadSnapshot(ctx context.Context, key string) (carillon.Snap
 		err = carillon.ErrNotFound
 	}
 	return snapshot, err
+}
+
+// loadSnapshot calls found with the snapshot of a key, if there is one, within the transaction that read it.
+func loadSnapshot(conn *connection, key string, found func(carillon.Snapshot) error) error {
+	return conn.query("SELECT at, fingerprint, state FROM carillon_snapshots WHERE key = ?", func(stmt *sqlite3.Stmt) error {
+		return stmt.BindText(1, key)
+	}, func(stmt *sqlite3.Stmt) error {
+		return found(carillon.Snapshot{
+			Key: key, At: stmt.ColumnInt64(0), Fingerprint: stmt.ColumnText(1), State: stmt.ColumnBlob(2, nil),
+		})
+	})
 }
 
 // SaveSnapshot replaces an earlier snapshot, or one of another fingerprint.
