@@ -32,6 +32,10 @@ var (
 	ErrClosed = errors.New("closed")
 	// ErrInUse: another process has the store open for writing.
 	ErrInUse = errors.New("store in use by another process")
+	// ErrLeaseHeld: somebody else holds the lease, and its time has not run out.
+	ErrLeaseHeld = errors.New("lease held by another")
+	// ErrLeaseLost: somebody else has claimed the lease since; nothing was written.
+	ErrLeaseLost = errors.New("lease lost")
 	// ErrNetworkFilesystem: the store's file lies on a network filesystem, whose locks and flushes cannot be trusted.
 	ErrNetworkFilesystem = errors.New("file on a network filesystem")
 	// ErrEngineTooOld: the database engine has known corruption bugs.

@@ -18,11 +18,14 @@ type Row struct {
 type ModelRef struct {
 	Name   string
 	Shadow bool
+	// Segment is the part of a model's keys whose checkpoint is meant. Rows belong to the model, whatever the segment.
+	Segment int
 }
 
 // ModelInfo is what a store knows of a read model.
 type ModelInfo struct {
-	Name       string
+	Name string
+	// Checkpoint is how far the slowest segment has come.
 	Checkpoint Position
 	Rows       int64
 	// Shadow is the checkpoint of a rebuild under way, -1 when there is none.

@@ -1,0 +1,130 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/carillon-go/carillon"
+)
+
+// The verdicts of the append function.
+const (
+	verdictAppended = iota
+	verdictDuplicate
+	verdictReused
+	verdictVersion
+	verdictCondition
+)
+
+const callAppend = `SELECT * FROM {{schema}}.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
+	$22, $23, $24, $25, $26, $27, $28, $29, $30, $31)`
+
+// Append writes a batch in one round trip. What a connection that broke may still carry out is refused from the next append on that
+// succeeds: the function is told which appends their caller has given up.
+func (l *eventLog) Append(ctx context.Context, appends []carillon.Append) ([]carillon.Verdict, error) {
+	s := l.store()
+	if err := s.usable(ctx); err != nil {
+		return nil, err
+	}
+	b := newBatch(appends)
+	if err := s.learnTypes(ctx, b.typeNames(), true); err != nil {
+		return nil, ended(ctx, err)
+	}
+	number, givenUp := s.attempts.begin()
+	verdicts, err := s.call(ctx, b.arguments(s.session, number, givenUp, s.names), appends)
+	switch {
+	case err == nil:
+		s.attempts.settled(givenUp)
+		return verdicts, nil
+	case undecided(err):
+		s.attempts.giveUp(number)
+		if len(appends) > 0 {
+			return nil, fmt.Errorf("%w: %w", carillon.ErrOutcomeUnknown, err)
+		}
+	}
+	return nil, ended(ctx, err)
+}
+
+// call calls the append function and reads its verdicts.
+func (s *Store) call(ctx context.Context, arguments []any, appends []carillon.Append) ([]carillon.Verdict, error) {
+	text := s.texts.fill(callAppend)
+	if s.source.beforeDone == nil {
+		rows, err := s.pool.Query(ctx, text, arguments...)
+		if err != nil {
+			return nil, err
+		}
+		return readVerdicts(rows, appends)
+	}
+	var verdicts []carillon.Verdict
+	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, text, arguments...)
+		if err != nil {
+			return err
+		}
+		verdicts, err = readVerdicts(rows, appends)
+		s.source.beforeDone()
+		return err
+	})
+	return verdicts, err
+}
+
+func readVerdicts(rows pgx.Rows, appends []carillon.Append) ([]carillon.Verdict, error) {
+	verdicts := make([]carillon.Verdict, 0, len(appends))
+	var kind int
+	var first, last, version int64
+	_, err := pgx.ForEachRow(rows, []any{&kind, &first, &last, &version}, func() error {
+		if len(verdicts) == len(appends) {
+			return errors.New("more verdicts than appends")
+		}
+		of := &appends[len(verdicts)]
+		verdict := carillon.Verdict{}
+		switch kind {
+		case verdictAppended, verdictDuplicate:
+			verdict.Appended = carillon.Appended{
+				First: carillon.Position(first), Last: carillon.Position(last), Version: version, Duplicate: kind == verdictDuplicate,
+			}
+		case verdictReused:
+			verdict.Err = carillon.ErrCommandReused
+		case verdictVersion:
+			expected, _ := of.Expect.Version()
+			verdict.Err = &carillon.ConflictError{Guard: carillon.GuardVersion, Stream: of.Stream, Expected: expected, Actual: last}
+		case verdictCondition:
+			verdict.Err = &carillon.ConflictError{Guard: carillon.GuardCondition, Position: carillon.Position(first)}
+		default:
+			return fmt.Errorf("verdict %d is none: %w", kind, carillon.ErrCorrupt)
+		}
+		verdicts = append(verdicts, verdict)
+		return nil
+	})
+	if err == nil && len(verdicts) != len(appends) {
+		err = fmt.Errorf("%d verdicts for %d appends: %w", len(verdicts), len(appends), carillon.ErrCorrupt)
+	}
+	return verdicts, err
+}
+
+// storedID is a UUID as its 16 bytes, and any other id as a zero byte and its text.
+func storedID(id string) []byte {
+	if len(id) == 36 {
+		if parsed, err := uuid.Parse(id); err == nil && parsed[0] != 0 && parsed.String() == id {
+			return slices.Clone(parsed[:])
+		}
+	}
+	return append([]byte{0}, id...)
+}
+
+// appendID appends the text of a stored id.
+func appendID(text, stored []byte) []byte {
+	if len(stored) == len(uuid.UUID{}) && stored[0] != 0 {
+		encoded, _ := uuid.UUID(stored).MarshalText() // cannot fail
+		return append(text, encoded...)
+	}
+	if len(stored) > 0 {
+		stored = stored[1:]
+	}
+	return append(text, stored...)
+}

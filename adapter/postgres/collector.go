@@ -1,0 +1,139 @@
+package postgres
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/carillon-go/carillon"
+	"github.com/carillon-go/carillon/internal/envelope"
+)
+
+// collector turns rows into events, up to a limit.
+type collector struct {
+	names  *typeNames
+	limit  int
+	events []carillon.Recorded
+	types  []int32 // of the events whose types have no known name, by index, 0 for the others
+	more   bool
+	total  int64
+	head   carillon.Position // where the rows tell it
+	slab   []byte
+	text   []byte
+}
+
+// errFormat: rows come as text.
+var errFormat = errors.New("rows come in text form: leave out default_query_exec_mode, or set it to cache_statement or cache_describe")
+
+// collect reads all rows. Their columns are those that [columns] lists, the number of all rows found, and perhaps the head.
+func (c *collector) collect(rows pgx.Rows) error {
+	defer rows.Close()
+	for rows.Next() {
+		if c.events == nil {
+			for i, field := range rows.FieldDescriptions() {
+				if field.Format != pgx.BinaryFormatCode && i != 7 { // a text is the same in both
+					return errFormat
+				}
+			}
+		}
+		values := rows.RawValues()
+		if c.events == nil {
+			if len(values) > 9 {
+				c.head = carillon.Position(integer(values[9]))
+			}
+			if values[0] == nil {
+				continue // a head without events
+			}
+			c.total = integer(values[8])
+			c.events = make([]carillon.Recorded, 0, min(int(c.total), c.limit))
+		}
+		if len(c.events) == c.limit {
+			break
+		}
+		c.events = append(c.events, carillon.Recorded{})
+		if err := c.scan(values, &c.events[len(c.events)-1]); err != nil {
+			return err
+		}
+	}
+	rows.Close()
+	c.more = c.total > int64(len(c.events))
+	return rows.Err()
+}
+
+// integer reads a bigint or an integer; NULL reads as 0.
+func integer(value []byte) int64 {
+	switch len(value) {
+	case 8:
+		return int64(binary.BigEndian.Uint64(value))
+	case 4:
+		return int64(int32(binary.BigEndian.Uint32(value)))
+	default:
+		return 0
+	}
+}
+
+// scan fills in an event. Its own texts share one piece of memory.
+func (c *collector) scan(values [][]byte, event *carillon.Recorded) error {
+	c.text = appendID(c.text[:0], values[4])
+	id := len(c.text)
+	c.text = append(c.text, values[5]...)
+	metadata := len(c.text)
+	c.text = append(c.text, values[7]...)
+	text := string(c.text)
+
+	event.Position, event.Version = carillon.Position(integer(values[0])), integer(values[1])
+	number := int32(integer(values[2]))
+	name, ok := c.names.name(number)
+	if !ok {
+		c.types = append(slices.Grow(c.types, cap(c.events)), make([]int32, len(c.events)-len(c.types))...)
+		c.types[len(c.events)-1] = number
+	}
+	event.Type = name
+	event.Time = time.UnixMicro(integer(values[3])).UTC()
+	event.ID, event.Stream = text[:id], text[metadata:]
+	if err := envelope.Parse(text[id:metadata], &event.Message); err != nil {
+		return fmt.Errorf("event at position %d: %w", event.Position, err)
+	}
+	event.Payload = c.payload(values[6])
+	return nil
+}
+
+// payload copies a payload out of the connection's memory into a slab shared with its neighbours of the page.
+func (c *collector) payload(raw []byte) []byte {
+	const slab = 64 << 10
+	if len(raw) > slab/4 {
+		return slices.Clone(raw)
+	}
+	if len(c.slab)+len(raw) > cap(c.slab) {
+		c.slab = make([]byte, 0, max(len(raw), min(slab, max(4<<10, 2*cap(c.slab)))))
+	}
+	start := len(c.slab)
+	c.slab = append(c.slab, raw...)
+	return c.slab[start:len(c.slab):len(c.slab)]
+}
+
+// nameTypes fills in the names of types that were not known when the rows were read.
+func (s *Store) nameTypes(ctx context.Context, c *collector) error {
+	if len(c.types) == 0 {
+		return nil
+	}
+	if err := s.learnNumbers(ctx, c.types); err != nil {
+		return err
+	}
+	for i, number := range c.types {
+		if number == 0 {
+			continue
+		}
+		name, err := s.typeName(number)
+		if err != nil {
+			return err
+		}
+		c.events[i].Type = name
+	}
+	return nil
+}

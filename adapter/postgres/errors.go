@@ -1,0 +1,52 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/carillon-go/carillon"
+)
+
+// The codes of errors that have a meaning here; see the PostgreSQL manual, appendix A.
+const (
+	codeGivenUp       = "CR001" // raised by the append function
+	codeDiskFull      = "53100"
+	codeDataCorrupted = "XX001"
+	codeIndexCorrupt  = "XX002"
+)
+
+// translate turns PostgreSQL's errors into those a caller may compare; it keeps the original in the chain.
+func translate(err error) error {
+	failure, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok {
+		return err
+	}
+	switch failure.Code {
+	case codeDiskFull:
+		return fmt.Errorf("%w: %w", carillon.ErrDiskFull, err)
+	case codeDataCorrupted, codeIndexCorrupt:
+		return fmt.Errorf("%w: %w", carillon.ErrCorrupt, err)
+	default:
+		return err
+	}
+}
+
+// undecided reports that a statement which commits may have done so although it failed: it was sent, and the server did not say that
+// it failed. What a server says as it ends a connection does not count.
+func undecided(err error) bool {
+	if failure, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return failure.Severity == "FATAL" || failure.Severity == "PANIC"
+	}
+	return !pgconn.SafeToRetry(err)
+}
+
+// ended prefers the context's error: a driver reports a cancelled call in its own words.
+func ended(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return fmt.Errorf("%w: %w", ctx.Err(), err)
+	}
+	return translate(err)
+}

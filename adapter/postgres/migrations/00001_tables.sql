@@ -1,0 +1,102 @@
+-- One row, locked by every append before it reads a guard: positions are given in the order of commits, without gaps.
+CREATE TABLE {{schema}}.log (
+    single boolean PRIMARY KEY DEFAULT true CHECK (single),
+    head bigint NOT NULL
+) WITH (fillfactor = 10);
+INSERT INTO {{schema}}.log (head) VALUES (0);
+
+CREATE TABLE {{schema}}.types (
+    id   integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name text NOT NULL COLLATE "C" UNIQUE
+);
+
+CREATE TABLE {{schema}}.events (
+    position bigint PRIMARY KEY,
+    version  bigint,
+    time     bigint NOT NULL, -- microseconds since 1970, UTC
+    type     integer NOT NULL,
+    stream   text COLLATE "C",
+    id       bytea NOT NULL,  -- a UUID as 16 bytes, any other id as a zero byte and its text
+    metadata bytea,
+    payload  bytea NOT NULL
+);
+ALTER TABLE {{schema}}.events ALTER COLUMN payload SET STORAGE EXTERNAL;
+CREATE UNIQUE INDEX events_stream ON {{schema}}.events (stream, version) WHERE stream IS NOT NULL;
+CREATE INDEX events_type ON {{schema}}.events (type, position);
+
+CREATE TABLE {{schema}}.tags (
+    tag      text NOT NULL COLLATE "C",
+    position bigint NOT NULL,
+    type     integer NOT NULL,
+    PRIMARY KEY (tag, position) INCLUDE (type)
+);
+
+CREATE TABLE {{schema}}.commands (
+    id      text COLLATE "C" PRIMARY KEY,
+    digest  bytea NOT NULL,
+    first   bigint NOT NULL,
+    last    bigint NOT NULL,
+    version bigint NOT NULL
+);
+
+-- Appends that their session has given up, and that may still be on their way: they are refused when they arrive.
+CREATE TABLE {{schema}}.givenup (
+    session uuid NOT NULL,
+    number  bigint NOT NULL,
+    at      timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (session, number)
+);
+
+CREATE TABLE {{schema}}.models (
+    id     integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name   text NOT NULL COLLATE "C",
+    shadow boolean NOT NULL,
+    UNIQUE (name, shadow)
+);
+
+CREATE TABLE {{schema}}.checkpoints (
+    model    integer NOT NULL REFERENCES {{schema}}.models ON DELETE CASCADE,
+    segment  integer NOT NULL,
+    position bigint NOT NULL,
+    PRIMARY KEY (model, segment)
+) WITH (fillfactor = 10);
+
+CREATE TABLE {{schema}}.rows (
+    model   integer NOT NULL,
+    key     bytea NOT NULL,
+    version bigint NOT NULL,
+    value   bytea NOT NULL,
+    PRIMARY KEY (model, key)
+);
+
+CREATE TABLE {{schema}}.snapshots (
+    key         bytea PRIMARY KEY,
+    at          bigint NOT NULL,
+    fingerprint text NOT NULL,
+    state       bytea NOT NULL
+);
+
+CREATE TABLE {{schema}}.leases (
+    name    text COLLATE "C" PRIMARY KEY,
+    holder  text NOT NULL,
+    epoch   bigint NOT NULL,
+    expires timestamptz NOT NULL
+);
+
+CREATE TABLE {{schema}}.deadletters (
+    consumer text NOT NULL COLLATE "C",
+    key      bytea NOT NULL,
+    position bigint NOT NULL,
+    attempts integer NOT NULL,
+    cause    text NOT NULL,
+    stack    text NOT NULL,
+    first    timestamptz,
+    last     timestamptz,
+    PRIMARY KEY (consumer, key, position)
+);
+
+CREATE TABLE {{schema}}.retries (
+    consumer text NOT NULL COLLATE "C",
+    key      bytea NOT NULL,
+    PRIMARY KEY (consumer, key)
+);
