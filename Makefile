@@ -8,6 +8,8 @@ TEST_FLAGS ?=
 # What `make race` tests, and with which flags; -short lowers the rounds.
 RACE_PACKAGES ?= ./...
 RACE_FLAGS ?= -timeout 30m
+# Runs a command with real servers, as far as they can be had, and says what it skipped. Without bash there are none.
+BACKENDS := $(if $(shell command -v bash),scripts/backends run)
 # Arguments of `make bench`.
 BENCH_ARGS ?=
 
@@ -32,14 +34,19 @@ help: ## List the targets
 test: ## Build, vet and test everything, examples included; needs nothing but Go
 	$(GO) build ./...
 	$(GO) vet ./...
-	$(GO) test $(TEST_FLAGS) ./...
+	$(BACKENDS) $(GO) test $(TEST_FLAGS) ./...
 
 .PHONY: race
 race: export CGO_ENABLED := 1
 race: ## Test under the race detector; needs a C compiler
 	@set -- $$($(GO) env CC); command -v "$$1" >/dev/null || { \
 		echo "make race: no C compiler: the race detector needs cgo; install gcc or clang, or set CC" >&2; exit 1; }
-	$(GO) test -race $(RACE_FLAGS) $(RACE_PACKAGES)
+	$(BACKENDS) $(GO) test -race $(RACE_FLAGS) $(RACE_PACKAGES)
+
+.PHONY: nightly
+nightly: export CARILLON_NIGHTLY := 1
+nightly: ## Run the tests named Nightly at full size; takes hours
+	$(BACKENDS) $(GO) test -timeout 6h -run Nightly ./...
 
 .PHONY: lint
 lint: $(GOLANGCI) ## Run golangci-lint
