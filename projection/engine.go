@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/codec"
@@ -20,6 +21,8 @@ type Engine struct {
 	codec  carillon.Codec
 	logger *slog.Logger
 
+	claims *claims // nil where the store is one process's
+
 	mu      sync.Mutex
 	runners []*runner
 }
@@ -28,11 +31,13 @@ type Engine struct {
 type Definition interface {
 	carillon.Describer
 	Name() string
-	worker(e *Engine) (worker, error)
+	worker(e *Engine, part segment) (worker, error)
 }
 
 // worker is the part of a runner that knows what events are turned into. It is used by one goroutine at a time.
 type worker interface {
+	// hold names the lease under which the worker writes from now on.
+	hold(lease *carillon.Lease)
 	// prepare decodes an entry ahead of apply, on any goroutine.
 	prepare(entry *eventlog.Entry)
 	// start brings the checkpoint of a definition that has never run to where it begins.
@@ -54,9 +59,22 @@ func WithCodec(codec carillon.Codec) EngineOption { return func(e *Engine) { e.c
 // WithLogger logs failures and rebuilds. Default: none.
 func WithLogger(logger *slog.Logger) EngineOption { return func(e *Engine) { e.logger = logger } }
 
+// Term sets how long a segment's claim runs when its process cannot renew it, on a store that several processes share. A process that
+// dies keeps its segments for that long; one that stops gives them up at once. Default: 30 seconds.
+func Term(term time.Duration) EngineOption {
+	return func(e *Engine) {
+		if e.claims != nil {
+			e.claims.term = term
+		}
+	}
+}
+
 // NewEngine makes an engine without projections. It does no I/O.
 func NewEngine(log *eventlog.Log, store carillon.Store, options ...EngineOption) *Engine {
 	e := &Engine{log: log, store: store, codec: codec.JSON(), logger: slog.New(slog.DiscardHandler)}
+	if shared, ok := store.(carillon.LeaseStore); ok {
+		e.claims = newClaims(e, shared.Leases())
+	}
 	for _, option := range options {
 		option(e)
 	}
@@ -70,11 +88,17 @@ func (e *Engine) Add(definition Definition) error {
 	if slices.ContainsFunc(e.runners, func(r *runner) bool { return r.name == definition.Name() }) {
 		return carillon.Invalidf(fmt.Sprintf("projection %q", definition.Name()), "its name is taken by another projection or reactor")
 	}
-	w, err := definition.worker(e)
+	parts, err := e.parts(definition)
 	if err != nil {
 		return err
 	}
-	e.runners = append(e.runners, newRunner(e, definition, w))
+	for _, part := range parts {
+		w, err := definition.worker(e, part)
+		if err != nil {
+			return err
+		}
+		e.runners = append(e.runners, newRunner(e, definition, part, w))
+	}
 	return nil
 }
 
@@ -84,42 +108,56 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.mu.Lock()
 	runners := slices.Clone(e.runners)
 	e.mu.Unlock()
+	if e.claims != nil {
+		e.claims.run(ctx, runners)
+		return ctx.Err()
+	}
 	var running sync.WaitGroup
 	for _, r := range runners {
+		r.local.Store(true)
 		running.Go(func() { r.run(ctx) })
 	}
 	running.Wait()
 	return ctx.Err()
 }
 
-func (e *Engine) find(name string) (*runner, error) {
+// find returns the runners of a name, one for each segment.
+func (e *Engine) find(name string) ([]*runner, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	var found []*runner
 	for _, r := range e.runners {
 		if r.name == name {
-			return r, nil
+			found = append(found, r)
 		}
 	}
-	return nil, fmt.Errorf("projection %q: %w", name, carillon.ErrNotFound)
+	if len(found) == 0 {
+		return nil, fmt.Errorf("projection %q: %w", name, carillon.ErrNotFound)
+	}
+	return found, nil
 }
 
-// Wait returns once a projection has passed a position, so that what was written before it can be read. It ends with
-// [carillon.ErrTimeout] when the context's deadline comes first, and with [carillon.ErrNotFound] for an unknown name.
+// Wait returns once a projection has passed a position, in whatever process it runs, so that what was written before it can be read. It
+// ends with [carillon.ErrTimeout] when the context's deadline comes first, and with [carillon.ErrNotFound] for an unknown name.
 func (e *Engine) Wait(ctx context.Context, name string, position carillon.Position) error {
-	r, err := e.find(name)
+	runners, err := e.find(name)
 	if err != nil {
 		return err
 	}
-	return r.progress.wait(ctx, name, position)
+	return waitFor(ctx, runners, position)
 }
 
-// WaitAll is [Engine.Wait] for everything the engine runs.
+// WaitAll is [Engine.Wait] for everything the engine has.
 func (e *Engine) WaitAll(ctx context.Context, position carillon.Position) error {
 	e.mu.Lock()
 	runners := slices.Clone(e.runners)
 	e.mu.Unlock()
+	return waitFor(ctx, runners, position)
+}
+
+func waitFor(ctx context.Context, runners []*runner, position carillon.Position) error {
 	for _, r := range runners {
-		if err := r.progress.wait(ctx, r.name, position); err != nil {
+		if err := r.wait(ctx, position); err != nil {
 			return err
 		}
 	}
@@ -134,9 +172,14 @@ func (e *Engine) Status(ctx context.Context) ([]Status, error) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	statuses := make([]Status, len(e.runners))
-	for i, r := range e.runners {
-		statuses[i] = r.status(head)
+	var statuses []Status
+	for _, r := range e.runners {
+		status := r.status(head)
+		if last := len(statuses) - 1; last >= 0 && statuses[last].Name == r.name {
+			status = statuses[last].with(status)
+			statuses = statuses[:last]
+		}
+		statuses = append(statuses, status)
 	}
 	return statuses, nil
 }
@@ -145,9 +188,9 @@ func (e *Engine) Status(ctx context.Context) ([]Status, error) {
 // replaces the live rows in one step once it has caught up; tables of your own are emptied and filled again. A reactor is
 // refused with [carillon.ErrUnsupported].
 func (e *Engine) Rebuild(ctx context.Context, name string) error {
-	r, err := e.find(name)
+	runners, err := e.find(name)
 	if err != nil {
 		return err
 	}
-	return r.rebuild(ctx)
+	return runners[0].rebuild(ctx)
 }

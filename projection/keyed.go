@@ -33,7 +33,7 @@ type fold[S any] struct {
 
 // rows gives a fold the rows it touches.
 type rows[S any] interface {
-	// change returns the state of a row for the fold to change. A row that is not there is made, with the zero S.
+	// change returns the state of a row for the fold to change, nil to pass over it. A row that is not there is made, with the zero S.
 	change(ctx context.Context, key string) (*S, error)
 	// remove deletes a row, if it is there.
 	remove(ctx context.Context, key string) error
@@ -123,7 +123,7 @@ func foldInto[S, P any](ctx context.Context, rows rows[S], key string, apply fun
 		return nil
 	}
 	state, err := rows.change(ctx, key)
-	if err == nil {
+	if err == nil && state != nil {
 		*state = apply(*state, share)
 	}
 	return err

@@ -23,16 +23,15 @@ const (
 
 // keyedWorker folds events into rows, coalesced: a row touched many times in a batch is written once.
 type keyedWorker[S any] struct {
-	model  *Model[S]
-	engine *Engine
-	ref    carillon.ModelRef
-	stored carillon.Position // the checkpoint in the store
-	since  time.Time         // when it was written
-	done   carillon.Position // all effects up to here are in the store; between the checkpoint and here there were none
-	rows   map[string]*row[S]
-	bytes  int
-	dirty  []*row[S]
-	undo   []undo[S]
+	seat
+
+	model *Model[S]
+	since time.Time         // when the checkpoint was written
+	done  carillon.Position // all effects up to here are in the store; between the checkpoint and here there were none
+	rows  map[string]*row[S]
+	bytes int
+	dirty []*row[S]
+	undo  []undo[S]
 }
 
 // row is a row in memory.
@@ -51,20 +50,20 @@ type undo[S any] struct {
 	before row[S]
 }
 
-func (m *Model[S]) worker(e *Engine) (worker, error) {
+func (m *Model[S]) worker(e *Engine, part segment) (worker, error) {
 	if m.err != nil {
 		return nil, m.err
 	}
-	return newKeyedWorker(m, e, carillon.ModelRef{Name: m.name}), nil
+	return newKeyedWorker(m, newSeat(e, m.name, part)), nil
 }
 
-func newKeyedWorker[S any](m *Model[S], e *Engine, ref carillon.ModelRef) *keyedWorker[S] {
-	return &keyedWorker[S]{model: m, engine: e, ref: ref, stored: -1, rows: make(map[string]*row[S])}
+func newKeyedWorker[S any](m *Model[S], s seat) *keyedWorker[S] {
+	return &keyedWorker[S]{model: m, seat: s, rows: make(map[string]*row[S])}
 }
 
 func (w *keyedWorker[S]) prepare(entry *eventlog.Entry) {
 	defer func() { _ = recover() }() // apply meets the panic again, too
-	if f, ok := w.model.folds[entry.Type]; ok {
+	if f, ok := w.model.folds[entry.Type]; ok && (!f.entity || w.part.holds(entityKey(entry.Recorded))) {
 		_ = f.decode(w.engine.codec, entry) // apply meets the error again, in order
 	}
 }
@@ -97,7 +96,7 @@ func (w *keyedWorker[S]) apply(ctx context.Context, batch eventlog.Batch, from c
 	if failure == nil && batch.More && w.mayWait() {
 		return w.done, nil
 	}
-	if err := w.commit(ctx, through); err != nil {
+	if err := w.commit(ctx, through, batch.CaughtUp); err != nil {
 		w.forget()
 		return w.done, err
 	}
@@ -137,8 +136,11 @@ func (w *keyedWorker[S]) fold(ctx context.Context, entry *eventlog.Entry) (err e
 	return nil
 }
 
-// change gives a fold the state of a row.
+// change gives a fold the state of a row, nil for one of another segment.
 func (w *keyedWorker[S]) change(ctx context.Context, key string) (*S, error) {
+	if !w.part.holds(key) {
+		return nil, nil //nolint:nilnil // neither a row nor an error: the fold passes over it
+	}
 	r, err := w.touch(ctx, key)
 	if err != nil {
 		return nil, err
@@ -149,6 +151,9 @@ func (w *keyedWorker[S]) change(ctx context.Context, key string) (*S, error) {
 
 // remove deletes a row.
 func (w *keyedWorker[S]) remove(ctx context.Context, key string) error {
+	if !w.part.holds(key) {
+		return nil
+	}
 	r, err := w.touch(ctx, key)
 	if err != nil {
 		return err
@@ -205,8 +210,8 @@ func (w *keyedWorker[S]) row(ctx context.Context, key string) (*row[S], error) {
 }
 
 // commit writes the dirty rows and the checkpoint in one transaction. Without dirty rows the checkpoint may wait.
-func (w *keyedWorker[S]) commit(ctx context.Context, through carillon.Position) error {
-	if len(w.dirty) == 0 && through-w.stored < idleCheckpoint {
+func (w *keyedWorker[S]) commit(ctx context.Context, through carillon.Position, caughtUp bool) error {
+	if len(w.dirty) == 0 && w.idle(through, caughtUp) {
 		return nil
 	}
 	changed := make([]carillon.Row, len(w.dirty))
@@ -221,8 +226,8 @@ func (w *keyedWorker[S]) commit(ctx context.Context, through carillon.Position) 
 		}
 		changed[i].Value = value
 	}
-	err := w.engine.store.ReadModels().Update(ctx, w.ref, carillon.Refoldable, func(tx carillon.ReadModelTx) error {
-		if err := w.fence(tx); err != nil {
+	err := w.update(ctx, carillon.Refoldable, func(tx carillon.ReadModelTx) error {
+		if err := w.unmoved(tx); err != nil {
 			return err
 		}
 		if err := tx.Put(changed); err != nil {
@@ -236,15 +241,6 @@ func (w *keyedWorker[S]) commit(ctx context.Context, through carillon.Position) 
 	w.stored, w.since = through, time.Now()
 	w.settle(changed)
 	return nil
-}
-
-// fence refuses to write when somebody else has moved the checkpoint since it was read.
-func (w *keyedWorker[S]) fence(tx carillon.ReadModelTx) error {
-	at, err := tx.Checkpoint()
-	if err == nil && at != w.stored {
-		err = fmt.Errorf("the checkpoint is at %d, not at %d: somebody else writes this read model: %w", at, w.stored, carillon.ErrConflict)
-	}
-	return err
 }
 
 // settle takes note that the dirty rows are written, and keeps memory within its bound.
@@ -271,7 +267,7 @@ func (w *keyedWorker[S]) rebuild(ctx context.Context, pause func()) (carillon.Po
 	if err != nil {
 		return 0, err
 	}
-	shadow := newKeyedWorker(w.model, w.engine, ref)
+	shadow := newKeyedWorker(w.model, seat{engine: w.engine, ref: ref, part: whole(), stored: -1})
 	at, err := shadow.toHead(ctx, 0)
 	if err != nil {
 		return 0, err

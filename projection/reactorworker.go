@@ -10,17 +10,16 @@ import (
 
 // reactorWorker calls handlers one event at a time and flushes the checkpoint behind each effect.
 type reactorWorker struct {
+	seat
+
 	reactor *Reactor
-	engine  *Engine
-	ref     carillon.ModelRef
-	stored  carillon.Position
 }
 
-func (r *Reactor) worker(e *Engine) (worker, error) {
+func (r *Reactor) worker(e *Engine, part segment) (worker, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
-	return &reactorWorker{reactor: r, engine: e, ref: carillon.ModelRef{Name: r.name}, stored: -1}, nil
+	return &reactorWorker{reactor: r, seat: newSeat(e, r.name, part)}, nil
 }
 
 func (w *reactorWorker) prepare(entry *eventlog.Entry) {}
@@ -47,7 +46,7 @@ func (w *reactorWorker) start(ctx context.Context) error {
 }
 
 func (w *reactorWorker) advance(ctx context.Context, to carillon.Position) error {
-	err := w.engine.store.ReadModels().Update(ctx, w.ref, carillon.Flushed, func(tx carillon.ReadModelTx) error { return tx.Advance(to) })
+	err := w.update(ctx, carillon.Flushed, func(tx carillon.ReadModelTx) error { return tx.Advance(to) })
 	if err == nil {
 		w.stored = to
 	}
@@ -62,7 +61,7 @@ func (w *reactorWorker) apply(ctx context.Context, batch eventlog.Batch, from ca
 	for i := range batch.Entries {
 		entry := &batch.Entries[i]
 		handle, ok := w.reactor.handlers[entry.Type]
-		if !ok {
+		if !ok || !w.part.holds(entityKey(entry.Recorded)) {
 			continue
 		}
 		if err := ctx.Err(); err != nil {
@@ -76,7 +75,7 @@ func (w *reactorWorker) apply(ctx context.Context, batch eventlog.Batch, from ca
 		}
 		reached = entry.Position
 	}
-	if batch.Through-w.stored >= idleCheckpoint {
+	if !w.idle(batch.Through, batch.CaughtUp) {
 		return batch.Through, w.advance(ctx, batch.Through)
 	}
 	return batch.Through, nil

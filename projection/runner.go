@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/carillon-go/carillon"
@@ -28,8 +29,10 @@ type runner struct {
 	engine   *Engine
 	name     string
 	kind     string
+	part     segment
 	work     worker
 	progress progress
+	local    atomic.Bool // this process runs it
 
 	rebuilding sync.Mutex
 	mu         sync.Mutex // held while the worker starts or applies a batch, and while a rebuild switches
@@ -40,8 +43,8 @@ type runner struct {
 // errMoved says that a rebuild has moved the checkpoint: follow again from there.
 var errMoved = errors.New("checkpoint moved")
 
-func newRunner(e *Engine, definition Definition, w worker) *runner {
-	r := &runner{engine: e, name: definition.Name(), kind: definition.Describe().Kind, work: w}
+func newRunner(e *Engine, definition Definition, part segment, w worker) *runner {
+	r := &runner{engine: e, name: definition.Name(), kind: definition.Describe().Kind, part: part, work: w}
 	r.progress.state = Stopped
 	return r
 }
@@ -57,6 +60,9 @@ func (r *runner) run(ctx context.Context) {
 		}
 		if errors.Is(err, errMoved) {
 			continue
+		}
+		if errors.Is(err, carillon.ErrLeaseLost) {
+			break
 		}
 		if r.progress.status().Position > before {
 			pause = firstPause
@@ -116,7 +122,7 @@ func (r *runner) begin(ctx context.Context, interrupt context.CancelCauseFunc) (
 	if err := r.work.start(ctx); err != nil {
 		return 0, err
 	}
-	at, err := checkpoint(ctx, r.engine.store.ReadModels(), r.name)
+	at, err := checkpoint(ctx, r.engine.store.ReadModels(), r.ref())
 	if err != nil {
 		return 0, err
 	}
@@ -126,9 +132,14 @@ func (r *runner) begin(ctx context.Context, interrupt context.CancelCauseFunc) (
 	return at, nil
 }
 
-// checkpoint returns how far a live model has come, 0 when the store does not know it.
-func checkpoint(ctx context.Context, models carillon.ReadModels, name string) (carillon.Position, error) {
-	_, at, err := models.Row(ctx, carillon.ModelRef{Name: name}, "")
+// ref names the segment in the store.
+func (r *runner) ref() carillon.ModelRef {
+	return carillon.ModelRef{Name: r.name, Segment: r.part.index}
+}
+
+// checkpoint returns how far a segment has come, 0 when the store does not know it.
+func checkpoint(ctx context.Context, models carillon.ReadModels, ref carillon.ModelRef) (carillon.Position, error) {
+	_, at, err := models.Row(ctx, ref, "")
 	if errors.Is(err, carillon.ErrNotFound) {
 		err = nil
 	}
@@ -156,6 +167,38 @@ func (r *runner) apply(ctx context.Context, batch eventlog.Batch, from carillon.
 		r.progress.enter(CatchingUp, nil)
 	}
 	return nil
+}
+
+// pollElsewhere is how often the store is asked how far another process has come.
+const pollElsewhere = 20 * time.Millisecond
+
+// wait returns once a position is passed, here or in another process.
+func (r *runner) wait(ctx context.Context, position carillon.Position) error {
+	if r.engine.claims == nil {
+		return r.progress.wait(ctx, r.name, position)
+	}
+	for {
+		if r.local.Load() {
+			look, cancel := context.WithTimeout(ctx, lookEvery)
+			err := r.progress.wait(look, r.name, position)
+			cancel()
+			if err == nil || ctx.Err() != nil {
+				return err
+			}
+			continue
+		}
+		at, err := checkpoint(ctx, r.engine.store.ReadModels(), r.ref())
+		if err == nil && at >= position {
+			return nil
+		}
+		rest(ctx, pollElsewhere)
+		if ctx.Err() != nil {
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return fmt.Errorf("read model %q is at position %d in another process, waited for %d: %w", r.name, at, position, carillon.ErrTimeout)
+			}
+			return ctx.Err()
+		}
+	}
 }
 
 // safely applies a batch; a panic there is this projection's failure, not the process's end.
@@ -199,6 +242,9 @@ func (r *runner) rebuild(ctx context.Context) error {
 func (r *runner) status(head carillon.Position) Status {
 	status := r.progress.status()
 	status.Name, status.Kind = r.name, r.kind
+	if r.engine.claims != nil && !r.local.Load() && status.State == Stopped {
+		status.State = Elsewhere
+	}
 	status.Lag = max(int64(head-status.Position), 0)
 	return status
 }

@@ -10,20 +10,19 @@ import (
 
 // sqlWorker lets handlers write tables within the transaction of the checkpoint.
 type sqlWorker struct {
+	seat
+
 	tables *Tables
-	engine *Engine
-	ref    carillon.ModelRef
-	stored carillon.Position
 }
 
-func (t *Tables) worker(e *Engine) (worker, error) {
+func (t *Tables) worker(e *Engine, part segment) (worker, error) {
 	if t.err != nil {
 		return nil, t.err
 	}
 	if _, ok := e.store.(carillon.SQLReader); !ok {
 		return nil, unsupportedSQL(t.name)
 	}
-	return &sqlWorker{tables: t, engine: e, ref: carillon.ModelRef{Name: t.name}, stored: -1}, nil
+	return &sqlWorker{tables: t, seat: newSeat(e, t.name, part)}, nil
 }
 
 func (w *sqlWorker) prepare(*eventlog.Entry) {}
@@ -31,14 +30,14 @@ func (w *sqlWorker) prepare(*eventlog.Entry) {}
 // start makes the tables.
 func (w *sqlWorker) start(ctx context.Context) error {
 	w.stored = -1
-	return w.update(ctx, carillon.Flushed, func(tx carillon.ReadModelTx, tables carillon.SQLExecutor) error {
+	return w.write(ctx, carillon.Flushed, func(tx carillon.ReadModelTx, tables carillon.SQLExecutor) error {
 		_, err := tables.ExecContext(ctx, w.tables.schema)
 		return err
 	})
 }
 
-func (w *sqlWorker) update(ctx context.Context, durability carillon.Durability, fn func(carillon.ReadModelTx, carillon.SQLExecutor) error) error {
-	return w.engine.store.ReadModels().Update(ctx, w.ref, durability, func(tx carillon.ReadModelTx) error {
+func (w *sqlWorker) write(ctx context.Context, durability carillon.Durability, fn func(carillon.ReadModelTx, carillon.SQLExecutor) error) error {
+	return w.update(ctx, durability, func(tx carillon.ReadModelTx) error {
 		tables, ok := tx.(carillon.SQLTx)
 		if !ok {
 			return unsupportedSQL(w.tables.name)
@@ -51,7 +50,7 @@ func (w *sqlWorker) apply(ctx context.Context, batch eventlog.Batch, from carill
 	if w.stored < 0 {
 		w.stored = from
 	}
-	failed, err := w.commit(ctx, batch.Entries, batch.Through)
+	failed, err := w.commit(ctx, batch.Entries, batch.Through, batch.CaughtUp)
 	if err == nil {
 		return batch.Through, nil
 	}
@@ -60,7 +59,7 @@ func (w *sqlWorker) apply(ctx context.Context, batch eventlog.Batch, from carill
 	}
 	// What came before the failing event is sound: commit it, then report the failure.
 	through := batch.Entries[failed].Position - 1
-	if _, prefix := w.commit(ctx, batch.Entries[:failed], through); prefix != nil {
+	if _, prefix := w.commit(ctx, batch.Entries[:failed], through, false); prefix != nil {
 		return from, prefix
 	}
 	return through, err
@@ -68,21 +67,17 @@ func (w *sqlWorker) apply(ctx context.Context, batch eventlog.Batch, from carill
 
 // commit hands entries to their handlers in one transaction. failed is the index of the entry that did not work, -1 for the
 // transaction itself.
-func (w *sqlWorker) commit(ctx context.Context, entries []eventlog.Entry, through carillon.Position) (failed int, err error) {
+func (w *sqlWorker) commit(ctx context.Context, entries []eventlog.Entry, through carillon.Position, caughtUp bool) (failed int, err error) {
 	failed = -1
-	if !w.concerned(entries) && through-w.stored < idleCheckpoint {
+	if !w.concerned(entries) && w.idle(through, caughtUp) {
 		return failed, nil
 	}
-	err = w.update(ctx, carillon.Refoldable, func(tx carillon.ReadModelTx, tables carillon.SQLExecutor) error {
-		at, err := tx.Checkpoint()
-		if err != nil {
+	err = w.write(ctx, carillon.Refoldable, func(tx carillon.ReadModelTx, tables carillon.SQLExecutor) error {
+		if err := w.unmoved(tx); err != nil {
 			return err
 		}
-		if at != w.stored {
-			return fmt.Errorf("the checkpoint is at %d, not at %d: somebody else writes this read model: %w", at, w.stored, carillon.ErrConflict)
-		}
 		for i := range entries {
-			handle, ok := w.tables.handlers[entries[i].Type]
+			handle, ok := w.handler(&entries[i])
 			if !ok {
 				continue
 			}
@@ -109,9 +104,15 @@ func guarded(ctx context.Context, handle statement, tables carillon.SQLExecutor,
 	return handle(ctx, tables, codec, entry)
 }
 
+// handler returns the handler of an entry of this segment.
+func (w *sqlWorker) handler(entry *eventlog.Entry) (statement, bool) {
+	handle, ok := w.tables.handlers[entry.Type]
+	return handle, ok && w.part.holds(entityKey(entry.Recorded))
+}
+
 func (w *sqlWorker) concerned(entries []eventlog.Entry) bool {
 	for i := range entries {
-		if _, ok := w.tables.handlers[entries[i].Type]; ok {
+		if _, ok := w.handler(&entries[i]); ok {
 			return true
 		}
 	}
@@ -124,7 +125,7 @@ func (w *sqlWorker) rebuild(ctx context.Context, pause func()) (carillon.Positio
 		return 0, fmt.Errorf("it names no statement that empties its tables, see projection.Empty: %w", carillon.ErrUnsupported)
 	}
 	pause()
-	err := w.update(ctx, carillon.Flushed, func(tx carillon.ReadModelTx, tables carillon.SQLExecutor) error {
+	err := w.write(ctx, carillon.Flushed, func(tx carillon.ReadModelTx, tables carillon.SQLExecutor) error {
 		if _, err := tables.ExecContext(ctx, w.tables.schema); err != nil {
 			return err
 		}
@@ -147,5 +148,5 @@ func (w *sqlWorker) rebuild(ctx context.Context, pause func()) (carillon.Positio
 		}
 	}
 	w.stored = -1
-	return at, w.update(ctx, carillon.Flushed, func(tx carillon.ReadModelTx, _ carillon.SQLExecutor) error { return tx.Advance(at) })
+	return at, w.write(ctx, carillon.Flushed, func(tx carillon.ReadModelTx, _ carillon.SQLExecutor) error { return tx.Advance(at) })
 }

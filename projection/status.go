@@ -21,6 +21,8 @@ const (
 	CatchingUp State = "catching up"
 	// Live: it has seen the end of the log and follows it.
 	Live State = "live"
+	// Elsewhere: another process runs it, or some of its segments.
+	Elsewhere State = "elsewhere"
 	// Failing: an event or the store stops it; it keeps trying.
 	Failing State = "failing"
 )
@@ -37,6 +39,16 @@ type Status struct {
 	Rate float64 `json:"rate"`
 	// Error is what stops it, while it is failing.
 	Error string `json:"error,omitempty"`
+}
+
+// with is the status of two segments together: the slower one's position, and the worse state.
+func (s Status) with(other Status) Status {
+	worse := map[State]int{Live: 0, Elsewhere: 1, CatchingUp: 2, Stopped: 3, Failing: 4}
+	if worse[other.State] > worse[s.State] {
+		s.State, s.Error = other.State, other.Error
+	}
+	s.Position, s.Lag, s.Rate = min(s.Position, other.Position), max(s.Lag, other.Lag), s.Rate+other.Rate
+	return s
 }
 
 // rateWindow is how long events are counted before the rate moves.

@@ -1,0 +1,244 @@
+package projection
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/carillon-go/carillon"
+)
+
+const (
+	// defaultTerm is how long a claim runs when it is not renewed: a dead process's segments go to others after it.
+	defaultTerm = 30 * time.Second
+	// lookEvery is how often a process looks for segments that are free.
+	lookEvery = time.Second
+	// patience is how many looks in a row a segment must be free for a process to take it although it has its share.
+	patience = 5
+	// keepStuck is how long a process keeps a segment that nobody else would take.
+	keepStuck = time.Minute
+
+	processPrefix = "process/"
+	segmentPrefix = "projection/"
+)
+
+// claims shares the segments of projections out among the processes of a store: each holds its share by leases, renews them, takes what
+// is free and gives up what is more than its share.
+type claims struct {
+	engine *Engine
+	leases carillon.Leases
+	holder string
+	term   time.Duration
+
+	runners []*runner
+	held    map[string]*tenure
+	stuck   map[string]time.Time // segments that nobody else took, and when that was found out
+	free    map[string]int       // looks in a row that found a segment free
+	renewed time.Time
+}
+
+// tenure is the time a process holds a segment.
+type tenure struct {
+	lease carillon.Lease
+	stop  context.CancelFunc
+	ended chan struct{}
+}
+
+func newClaims(e *Engine, leases carillon.Leases) *claims {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "host"
+	}
+	return &claims{
+		engine: e, leases: leases, term: defaultTerm,
+		holder: fmt.Sprintf("%s/%d/%s", host, os.Getpid(), uuid.Must(uuid.NewV7())),
+	}
+}
+
+func (r *runner) leaseName() string {
+	return fmt.Sprintf("%s%s/%d", segmentPrefix, r.name, r.part.index)
+}
+
+// run holds this process's share until the context ends, and gives everything up before it returns.
+func (c *claims) run(ctx context.Context, runners []*runner) {
+	c.runners = slices.Clone(runners)
+	c.held, c.stuck, c.free = make(map[string]*tenure), make(map[string]time.Time), make(map[string]int)
+	look := time.NewTicker(min(lookEvery, c.term/4))
+	defer look.Stop()
+	defer c.giveUp(context.WithoutCancel(ctx))
+	for {
+		if err := c.round(ctx); err != nil && ctx.Err() == nil {
+			c.engine.logger.Warn("segments not shared out, trying again", slog.Any("error", err))
+		}
+		if !c.renewed.IsZero() && time.Since(c.renewed) > c.term*5/6 {
+			c.stopAll() // the store may have given them to others by now; what they would commit is fenced
+		}
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// round renews what is held, and takes or gives up segments.
+func (c *claims) round(ctx context.Context) error {
+	if c.renewed.IsZero() || time.Since(c.renewed) > c.term/3 {
+		if err := c.renew(ctx); err != nil {
+			return err
+		}
+	}
+	for name, t := range c.held { // those that ended by themselves have lost their lease
+		select {
+		case <-t.ended:
+			t.stop()
+			delete(c.held, name)
+		default:
+		}
+	}
+	infos, err := c.leases.List(ctx, "")
+	if err != nil {
+		return err
+	}
+	processes := make(map[string]int) // holders that live, and how many segments they have
+	running := make(map[string]bool)
+	for _, info := range infos {
+		switch {
+		case info.Left <= 0:
+		case strings.HasPrefix(info.Name, processPrefix):
+			processes[info.Holder] += 0
+		case strings.HasPrefix(info.Name, segmentPrefix):
+			running[info.Name] = true
+		}
+	}
+	share := (len(c.runners) + len(processes) - 1) / max(len(processes), 1)
+	c.takeFree(ctx, running, share)
+	c.releaseSurplus(ctx, share, len(processes))
+	return nil
+}
+
+// renew makes the process known and extends its leases. A segment whose lease is gone is stopped.
+func (c *claims) renew(ctx context.Context) error {
+	at := time.Now() // before the call: the lease runs from then at the earliest
+	if _, err := c.leases.Claim(ctx, processPrefix+c.holder, c.holder, c.term); err != nil {
+		return err
+	}
+	leases, err := c.leases.Renew(ctx, c.holder, c.term)
+	if err != nil {
+		return err
+	}
+	c.renewed = at
+	for name, t := range c.held {
+		if !slices.Contains(leases, t.lease) {
+			c.engine.logger.Warn("segment lost to another process", slog.String("lease", name))
+			c.stop(name)
+		}
+	}
+	return nil
+}
+
+// takeFree claims segments that nobody holds, up to the share, and those that stay free for long.
+func (c *claims) takeFree(ctx context.Context, running map[string]bool, share int) {
+	runners := slices.Clone(c.runners)
+	rand.Shuffle(len(runners), func(i, j int) { runners[i], runners[j] = runners[j], runners[i] })
+	for _, r := range runners {
+		name := r.leaseName()
+		if running[name] || c.held[name] != nil {
+			delete(c.free, name)
+			continue
+		}
+		c.free[name]++
+		surplus := len(c.held) >= share
+		if surplus && c.free[name] < patience {
+			continue
+		}
+		lease, err := c.leases.Claim(ctx, name, c.holder, c.term)
+		if errors.Is(err, carillon.ErrLeaseHeld) {
+			continue
+		}
+		if err != nil {
+			c.engine.logger.Warn("segment not claimed, trying again", slog.String("lease", name), slog.Any("error", err))
+			return
+		}
+		if surplus {
+			c.stuck[name] = time.Now()
+		}
+		delete(c.free, name)
+		c.start(ctx, r, lease)
+	}
+}
+
+// start runs a segment for as long as its lease is held.
+func (c *claims) start(ctx context.Context, r *runner, lease carillon.Lease) {
+	tenured, stop := context.WithCancel(ctx)
+	t := &tenure{lease: lease, stop: stop, ended: make(chan struct{})}
+	c.held[lease.Name] = t
+	r.work.hold(&lease)
+	r.local.Store(true)
+	go func() {
+		defer close(t.ended)
+		defer r.local.Store(false)
+		r.run(tenured)
+	}()
+}
+
+// releaseSurplus gives up what is more than the share, so that others can take it.
+func (c *claims) releaseSurplus(ctx context.Context, share, processes int) {
+	if processes < 2 {
+		return
+	}
+	for name, t := range c.held {
+		if len(c.held) <= share {
+			return
+		}
+		if since, ok := c.stuck[name]; ok && time.Since(since) < keepStuck {
+			continue
+		}
+		delete(c.stuck, name)
+		c.stop(name)
+		if err := c.leases.Release(ctx, t.lease); err != nil {
+			c.engine.logger.Warn("segment not released, it runs out", slog.String("lease", name), slog.Any("error", err))
+		}
+	}
+}
+
+// stop ends a tenure and waits until nothing of it runs.
+func (c *claims) stop(name string) {
+	t := c.held[name]
+	delete(c.held, name)
+	t.stop()
+	<-t.ended
+}
+
+func (c *claims) stopAll() {
+	for name := range c.held {
+		c.stop(name)
+	}
+}
+
+// giveUp stops everything side by side and releases it, so that others need not wait.
+func (c *claims) giveUp(ctx context.Context) {
+	leases := []carillon.Lease{{Name: processPrefix + c.holder, Holder: c.holder, Epoch: 1}}
+	var stopping sync.WaitGroup
+	for _, t := range c.held {
+		leases = append(leases, t.lease)
+		t.stop()
+		stopping.Go(func() { <-t.ended })
+	}
+	stopping.Wait()
+	ctx, cancel := context.WithTimeout(ctx, c.term/6)
+	defer cancel()
+	if err := c.leases.Release(ctx, leases...); err != nil {
+		c.engine.logger.Warn("segments not released, they run out", slog.Any("error", err))
+	}
+	clear(c.held)
+}

@@ -1,0 +1,58 @@
+package projection
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/carillon-go/carillon"
+)
+
+// seat is a segment's place in the store: what its worker writes through. It is used by one goroutine at a time.
+type seat struct {
+	engine *Engine
+	ref    carillon.ModelRef
+	part   segment
+	lease  *carillon.Lease   // nil where nobody else could write
+	stored carillon.Position // the checkpoint in the store, -1 while it is not known
+}
+
+func newSeat(e *Engine, name string, part segment) seat {
+	return seat{engine: e, ref: carillon.ModelRef{Name: name, Segment: part.index}, part: part, stored: -1}
+}
+
+func (s *seat) hold(lease *carillon.Lease) { s.lease = lease }
+
+// update runs fn in a transaction that commits only while this process has the segment: a process that was paused past its lease cannot
+// write once another has taken over.
+func (s *seat) update(ctx context.Context, durability carillon.Durability, fn func(carillon.ReadModelTx) error) error {
+	return s.engine.store.ReadModels().Update(ctx, s.ref, durability, func(tx carillon.ReadModelTx) error {
+		if s.lease != nil {
+			fenced, ok := tx.(carillon.FencedTx)
+			if !ok {
+				return fmt.Errorf("the store has leases and does not fence: %w", carillon.ErrUnsupported)
+			}
+			if err := fenced.Fence(*s.lease); err != nil {
+				return err
+			}
+		}
+		return fn(tx)
+	})
+}
+
+// unmoved refuses to write when somebody else has moved the checkpoint since it was read.
+func (s *seat) unmoved(tx carillon.ReadModelTx) error {
+	at, err := tx.Checkpoint()
+	if err == nil && at != s.stored {
+		err = fmt.Errorf("the checkpoint is at %d, not at %d: somebody else writes this read model: %w", at, s.stored, carillon.ErrConflict)
+	}
+	return err
+}
+
+// idle reports that nothing was written since the checkpoint, and that it may stay where it is for now. Where other processes wait for
+// this one they look at the checkpoint, so it moves at the end of the log.
+func (s *seat) idle(through carillon.Position, caughtUp bool) bool {
+	if s.engine.claims != nil && caughtUp {
+		return through <= s.stored
+	}
+	return through-s.stored < idleCheckpoint
+}
