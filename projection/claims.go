@@ -2,17 +2,16 @@ package projection
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
+	shuffle "math/rand/v2"
 	"os"
 	"slices"
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/google/uuid"
 
 	"github.com/carillon-go/carillon"
 )
@@ -60,7 +59,7 @@ func newClaims(e *Engine, leases carillon.Leases) *claims {
 	}
 	return &claims{
 		engine: e, leases: leases, term: defaultTerm,
-		holder: fmt.Sprintf("%s/%d/%s", host, os.Getpid(), uuid.Must(uuid.NewV7())),
+		holder: fmt.Sprintf("%s/%d/%s", host, os.Getpid(), rand.Text()),
 	}
 }
 
@@ -149,7 +148,7 @@ func (c *claims) renew(ctx context.Context) error {
 // takeFree claims segments that nobody holds, up to the share, and those that stay free for long.
 func (c *claims) takeFree(ctx context.Context, running map[string]bool, share int) {
 	runners := slices.Clone(c.runners)
-	rand.Shuffle(len(runners), func(i, j int) { runners[i], runners[j] = runners[j], runners[i] })
+	shuffle.Shuffle(len(runners), func(i, j int) { runners[i], runners[j] = runners[j], runners[i] })
 	for _, r := range runners {
 		name := r.leaseName()
 		if running[name] || c.held[name] != nil {
