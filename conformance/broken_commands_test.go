@@ -13,7 +13,7 @@ func brokenCommands() []brokenLog {
 		{
 			fault:    "forgets the command id",
 			open:     alterAppends(func(a *carillon.Append) { a.Command = nil }),
-			caughtBy: []string{"command guard", "command lookup", "combined guards", "batch verdicts", "command race", "history", "reopen"},
+			caughtBy: []string{"command guard", "command lookup", "combined guards", "batch verdicts", "command race", "history", "reopen", "linearizable"},
 		},
 		{
 			fault: "forgets the digest",
@@ -45,7 +45,7 @@ func brokenCommands() []brokenLog {
 				}
 				return verdict, err
 			}),
-			caughtBy: []string{"command guard", "batch verdicts", "command race", "history"},
+			caughtBy: []string{"command guard", "batch verdicts", "command race", "history", "linearizable"},
 		},
 		{
 			fault: "appends a duplicate again",
@@ -62,7 +62,7 @@ func brokenCommands() []brokenLog {
 				}
 				return verdict, err
 			}),
-			caughtBy: []string{"command guard", "batch verdicts", "command race"},
+			caughtBy: []string{"command guard", "batch verdicts", "command race", "linearizable"},
 		},
 		{
 			fault:    "does not say that it is a duplicate",
@@ -84,7 +84,7 @@ func brokenCommands() []brokenLog {
 				}
 				return verdict, err
 			}),
-			caughtBy: []string{"command guard", "combined guards"},
+			caughtBy: []string{"command guard", "combined guards", "linearizable"},
 		},
 		{
 			fault: "takes command ids without regard to case",
@@ -115,7 +115,7 @@ func brokenCommands() []brokenLog {
 					return record, err
 				}
 			}),
-			caughtBy: []string{"command lookup"},
+			caughtBy: []string{"command lookup", "linearizable"},
 		},
 		{
 			fault: "remembers a command without its result",
@@ -216,7 +216,7 @@ func brokenBatches() []brokenLog {
 					})
 				}
 			}),
-			caughtBy: []string{"batch guards", "large batch"},
+			caughtBy: []string{"batch guards", "large batch", "linearizable"},
 		},
 		{
 			fault: "sees a batch's refused appends as if they were there",

@@ -18,7 +18,7 @@ func brokenGuards() []brokenLog {
 					a.Expect = carillon.AnyVersion()
 				}
 			}),
-			caughtBy: []string{"version guard", "combined guards", "batch guards", "stream race", "history", "reopen"},
+			caughtBy: []string{"version guard", "combined guards", "batch guards", "stream race", "history", "reopen", "linearizable"},
 		},
 		{
 			fault: "expects one version less",
@@ -37,7 +37,7 @@ func brokenGuards() []brokenLog {
 				}
 				return log.appendOne(ctx, a)
 			}),
-			caughtBy: []string{"version guard", "stream race"},
+			caughtBy: []string{"version guard", "stream race", "linearizable"},
 		},
 		{
 			fault: "takes the log's position for the stream's version",
@@ -62,7 +62,7 @@ func brokenGuards() []brokenLog {
 					}
 				}
 			}),
-			caughtBy: []string{"version guard", "stream race", "history"},
+			caughtBy: []string{"version guard", "stream race", "history", "linearizable"},
 		},
 		{
 			fault: "answers a conflict with a bare error",
@@ -76,7 +76,7 @@ func brokenGuards() []brokenLog {
 		{
 			fault:    "skips the condition",
 			open:     alterAppends(func(a *carillon.Append) { a.Condition = nil }),
-			caughtBy: []string{"condition guard", "combined guards", "guards and queries", "boundary race", "seats race", "large batch", "limits"},
+			caughtBy: []string{"condition guard", "combined guards", "guards and queries", "boundary race", "seats race", "large batch", "limits", "linearizable"},
 		},
 		{
 			fault: "skips the condition of appends to a stream",
@@ -85,7 +85,7 @@ func brokenGuards() []brokenLog {
 					a.Condition = nil
 				}
 			}),
-			caughtBy: []string{"combined guards", "history", "combined race"},
+			caughtBy: []string{"combined guards", "history", "combined race", "linearizable"},
 		},
 		{
 			fault: "takes after for inclusive",
@@ -94,7 +94,7 @@ func brokenGuards() []brokenLog {
 					a.Condition = &carillon.Condition{Query: a.Condition.Query, After: max(0, a.Condition.After-1)}
 				}
 			}),
-			caughtBy: []string{"condition guard", "guards and queries", "history"},
+			caughtBy: []string{"condition guard", "guards and queries", "history", "linearizable"},
 		},
 		{
 			fault: "looks one position too far ahead",
@@ -103,7 +103,7 @@ func brokenGuards() []brokenLog {
 					a.Condition = &carillon.Condition{Query: a.Condition.Query, After: a.Condition.After + 1}
 				}
 			}),
-			caughtBy: []string{"condition guard", "boundary race"},
+			caughtBy: []string{"condition guard", "boundary race", "linearizable"},
 		},
 		{
 			fault: "refuses a conditional append whenever the log has moved",
@@ -113,7 +113,7 @@ func brokenGuards() []brokenLog {
 				}
 				return log.appendOne(ctx, a)
 			}),
-			caughtBy: []string{"condition guard", "overlapping boundaries race", "guards and queries"},
+			caughtBy: []string{"condition guard", "overlapping boundaries race", "guards and queries", "linearizable"},
 		},
 		{
 			fault: "forgets conditions older than eight events",
@@ -127,7 +127,7 @@ func brokenGuards() []brokenLog {
 				}
 				return log.appendOne(ctx, a)
 			}),
-			caughtBy: []string{"guards and queries"},
+			caughtBy: []string{"guards and queries", "linearizable"},
 		},
 		{
 			fault: "names a position that does not match in a conflict",
@@ -136,7 +136,7 @@ func brokenGuards() []brokenLog {
 					verdict.Err = &carillon.ConflictError{Guard: conflict.Guard, Position: conflict.Position + 1}
 				}
 			}),
-			caughtBy: []string{"condition guard", "history"},
+			caughtBy: []string{"condition guard", "history", "linearizable"},
 		},
 		{
 			fault: "evaluates the stream version before the command id",
@@ -156,7 +156,7 @@ func brokenGuards() []brokenLog {
 				}
 				return log.appendOne(ctx, a)
 			}),
-			caughtBy: []string{"combined guards", "command guard", "history"},
+			caughtBy: []string{"combined guards", "command guard", "history", "linearizable"},
 		},
 		{
 			fault:    "matches any tag instead of all",

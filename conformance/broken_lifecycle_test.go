@@ -282,7 +282,7 @@ func brokenLifecycles() []brokenLog {
 					return verdicts, errors.Join(err, ctx.Err())
 				}
 			}),
-			caughtBy: []string{"cancelled context", "cancelled under load"},
+			caughtBy: []string{"cancelled context", "cancelled under load", "linearizable"},
 		},
 		{
 			fault: "is of no use after a cancelled context",

@@ -48,7 +48,7 @@ func brokenReads() []brokenLog {
 					return page, err
 				}
 			}),
-			caughtBy: []string{"pages", "tail", "history", "guards and queries"},
+			caughtBy: []string{"pages", "tail", "history", "guards and queries", "linearizable"},
 		},
 		{
 			fault: "reaches through the last match when there are no more",
@@ -129,7 +129,7 @@ func brokenReads() []brokenLog {
 					return events[:max(0, len(events)-1)], err
 				}
 			}),
-			caughtBy: []string{"stream pages", "tail", "version guard"},
+			caughtBy: []string{"stream pages", "tail", "version guard", "linearizable"},
 		},
 		{
 			fault: "reads streams whose names begin alike",

@@ -27,6 +27,7 @@ func brokenLogs() []brokenLog {
 		brokenMessages(),
 		brokenTransactions(),
 		brokenVisibility(),
+		brokenOrder(),
 		brokenSlowCommits(),
 		brokenLifecycles(),
 		brokenSnapshots(),
@@ -35,7 +36,10 @@ func brokenLogs() []brokenLog {
 
 // testSizes are small, but for the rounds: they give a race its chances.
 func testSizes() Sizes {
-	return Sizes{Racers: 8, Rounds: 25, Writers: 16, TailedEvents: 2000, Histories: 2, HistorySteps: 100}
+	return Sizes{
+		Racers: 8, Rounds: 25, Writers: 16, TailedEvents: 2000, Histories: 2, HistorySteps: 100,
+		ConcurrentHistories: 20, ConcurrentCalls: 500,
+	}
 }
 
 func testSettings(t *testing.T, options ...LogOption) settings {

@@ -30,7 +30,7 @@ func brokenTransactions() []brokenLog {
 					})
 				}
 			}),
-			caughtBy: []string{"stream race", "combined race"},
+			caughtBy: []string{"stream race", "combined race", "linearizable"},
 		},
 		{
 			fault: "checks the condition before it takes the lock",
@@ -49,7 +49,7 @@ func brokenTransactions() []brokenLog {
 					})
 				}
 			}),
-			caughtBy: []string{"boundary race", "overlapping boundaries race", "seats race", "plain and conditional race", "combined race"},
+			caughtBy: []string{"boundary race", "overlapping boundaries race", "seats race", "plain and conditional race", "combined race", "linearizable"},
 		},
 		{
 			fault: "locks conditional appends against one another, but not against plain ones",
@@ -71,7 +71,7 @@ func brokenTransactions() []brokenLog {
 					})
 				}
 			}),
-			caughtBy: []string{"plain and conditional race"},
+			caughtBy: []string{"plain and conditional race", "linearizable"},
 		},
 		{
 			fault: "locks equal boundaries against one another, but not overlapping ones",
@@ -94,7 +94,7 @@ func brokenTransactions() []brokenLog {
 					})
 				}
 			}),
-			caughtBy: []string{"overlapping boundaries race"},
+			caughtBy: []string{"overlapping boundaries race", "linearizable"},
 		},
 		{
 			fault: "looks for the command id before it takes the lock",
@@ -115,7 +115,7 @@ func brokenTransactions() []brokenLog {
 					})
 				}
 			}),
-			caughtBy: []string{"command race", "combined race"},
+			caughtBy: []string{"command race", "combined race", "linearizable"},
 		},
 		{
 			fault: "takes whoever loses for a duplicate",
@@ -133,7 +133,7 @@ func brokenTransactions() []brokenLog {
 					})
 				}
 			}),
-			caughtBy: []string{"command race"},
+			caughtBy: []string{"command race", "linearizable"},
 		},
 		{
 			fault: "refuses plain appends while others append",
@@ -166,7 +166,7 @@ func brokenTransactions() []brokenLog {
 					})
 				}
 			}),
-			caughtBy: []string{"cancelled under load"},
+			caughtBy: []string{"cancelled under load", "linearizable"},
 		},
 	}
 }

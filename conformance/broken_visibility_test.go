@@ -14,7 +14,7 @@ func brokenVisibility() []brokenLog {
 		{
 			fault:    "hands out positions before the commit",
 			open:     alter(func(log *altered) { newEarly(log) }),
-			caughtBy: []string{"tail"},
+			caughtBy: []string{"tail", "linearizable"},
 		},
 		{
 			fault: "hands out positions before the commit and moves the head with them",
@@ -22,7 +22,7 @@ func brokenVisibility() []brokenLog {
 				newEarly(log)
 				log.head = nil
 			}),
-			caughtBy: []string{"tail"},
+			caughtBy: []string{"tail", "linearizable"},
 		},
 		{
 			fault: "hands out positions before the commit, and readers of all events wait for the gap",
@@ -35,7 +35,7 @@ func brokenVisibility() []brokenLog {
 					return early.readToGap(ctx, after, limit)
 				}
 			}),
-			caughtBy: []string{"tail"},
+			caughtBy: []string{"tail", "linearizable"},
 		},
 		{
 			fault: "shows a batch append by append",
@@ -64,7 +64,7 @@ func brokenVisibility() []brokenLog {
 					return page, err
 				}
 			}),
-			caughtBy: []string{"tail"},
+			caughtBy: []string{"tail", "linearizable"},
 		},
 		{
 			fault: "answers an append before readers see it",
@@ -88,7 +88,7 @@ func brokenVisibility() []brokenLog {
 					return shown, nil
 				}
 			}),
-			caughtBy: []string{"tail", "version guard"},
+			caughtBy: []string{"tail", "version guard", "linearizable"},
 		},
 		{
 			fault: "shows the events of a stream out of order while others append",
@@ -116,7 +116,7 @@ func brokenVisibility() []brokenLog {
 					return max(0, head-carillon.Position(calls%2)), err
 				}
 			}),
-			caughtBy: []string{"tail", "version guard"},
+			caughtBy: []string{"tail", "version guard", "linearizable"},
 		},
 	}
 }

@@ -50,6 +50,7 @@ func logChecks() []check {
 		slowChecks(),
 		[]check{
 			{"history", checkHistory},
+			{"linearizable", checkLinearizable},
 			{"tail", checkTail},
 			{"stream names", checkStreamNames},
 			{"snapshot tails", checkSnapshotTails},

@@ -23,16 +23,26 @@ type Sizes struct {
 	Histories int
 	// HistorySteps is how many steps a history has. Default: 100.
 	HistorySteps int
+	// ConcurrentHistories is how many histories of concurrent calls are checked to be linearizable. Default: 20.
+	ConcurrentHistories int
+	// ConcurrentCalls is how many calls such a history has. Default: 500.
+	ConcurrentCalls int
 }
 
 // DefaultSizes are small enough for every run of an adapter's tests.
 func DefaultSizes() Sizes {
-	return Sizes{Racers: 16, Rounds: 20, Writers: 64, TailedEvents: 4_000, Histories: 4, HistorySteps: 100}
+	return Sizes{
+		Racers: 16, Rounds: 20, Writers: 64, TailedEvents: 4_000, Histories: 4, HistorySteps: 100,
+		ConcurrentHistories: 20, ConcurrentCalls: 500,
+	}
 }
 
 // FullSizes are those an adapter is released with.
 func FullSizes() Sizes {
-	return Sizes{Racers: 64, Rounds: 200, Writers: 64, TailedEvents: 1_000_000, Histories: 64, HistorySteps: 500}
+	return Sizes{
+		Racers: 64, Rounds: 200, Writers: 64, TailedEvents: 1_000_000, Histories: 64, HistorySteps: 500,
+		ConcurrentHistories: 200, ConcurrentCalls: 5_000,
+	}
 }
 
 // LogOption changes a default of [Log].
@@ -110,5 +120,8 @@ func (s Sizes) orDefault() Sizes {
 		TailedEvents: or(s.TailedEvents, d.TailedEvents),
 		Histories:    or(s.Histories, d.Histories),
 		HistorySteps: or(s.HistorySteps, d.HistorySteps),
+
+		ConcurrentHistories: or(s.ConcurrentHistories, d.ConcurrentHistories),
+		ConcurrentCalls:     or(s.ConcurrentCalls, d.ConcurrentCalls),
 	}
 }

@@ -21,19 +21,19 @@ func TestSizes(t *testing.T) {
 		{name: "given", options: []LogOption{WithSizes(FullSizes())}, want: FullSizes()},
 		{
 			name:    "given in part",
-			options: []LogOption{WithSizes(Sizes{Racers: 3, HistorySteps: 7})},
-			want:    Sizes{Racers: 3, Rounds: 20, Writers: 64, TailedEvents: 4_000, Histories: 4, HistorySteps: 7},
+			options: []LogOption{WithSizes(Sizes{Racers: 3, HistorySteps: 7, ConcurrentCalls: 9})},
+			want:    Sizes{Racers: 3, Rounds: 20, Writers: 64, TailedEvents: 4_000, Histories: 4, HistorySteps: 7, ConcurrentHistories: 20, ConcurrentCalls: 9},
 		},
 		{
 			name:    "one racer is no race",
 			options: []LogOption{WithSizes(Sizes{Racers: 1})},
-			want:    Sizes{Racers: 2, Rounds: 20, Writers: 64, TailedEvents: 4_000, Histories: 4, HistorySteps: 100},
+			want:    Sizes{Racers: 2, Rounds: 20, Writers: 64, TailedEvents: 4_000, Histories: 4, HistorySteps: 100, ConcurrentHistories: 20, ConcurrentCalls: 500},
 		},
 		{
 			name:        "environment over option",
 			environment: map[string]string{"CARILLON_CONFORMANCE": "full"},
 			options:     []LogOption{WithSizes(Sizes{Racers: 3})},
-			want:        Sizes{Racers: 64, Rounds: 200, Writers: 64, TailedEvents: 1_000_000, Histories: 64, HistorySteps: 500},
+			want:        Sizes{Racers: 64, Rounds: 200, Writers: 64, TailedEvents: 1_000_000, Histories: 64, HistorySteps: 500, ConcurrentHistories: 200, ConcurrentCalls: 5_000},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

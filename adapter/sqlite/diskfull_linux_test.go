@@ -8,16 +8,17 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/eventlog"
 )
 
-// A real filesystem of 8 MiB is filled to the brim, emptied of ballast, and filled again.
-func TestRealFullDisk(t *testing.T) {
-	t.Parallel()
+// smallFilesystem mounts an empty filesystem of a size and returns where.
+func smallFilesystem(t *testing.T, size string) string {
+	t.Helper()
 	mount := t.TempDir()
-	if err := syscall.Mount("tmpfs", mount, "tmpfs", 0, "size=8m"); err != nil {
+	if err := syscall.Mount("tmpfs", mount, "tmpfs", 0, "size="+size); err != nil {
 		if os.Getenv("REQUIRE_BACKENDS") != "" {
 			t.Fatalf("mounting a small filesystem takes root, and REQUIRE_BACKENDS asks for it: %v", err)
 		}
@@ -28,6 +29,13 @@ func TestRealFullDisk(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	return mount
+}
+
+// A real filesystem of 8 MiB is filled to the brim, emptied of ballast, and filled again.
+func TestRealFullDisk(t *testing.T) {
+	t.Parallel()
+	mount := smallFilesystem(t, "8m")
 	ballast := filepath.Join(mount, "ballast")
 	store, err := File(filepath.Join(mount, "log.db")).Open(t.Context())
 	if err != nil {
@@ -69,5 +77,88 @@ func TestRealFullDisk(t *testing.T) {
 	}
 	if err := again.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// The first opening makes the schema. Whatever room the disk has left, it says so or succeeds, and goes on from there once there
+// is room.
+func TestRealFullDiskDuringMigration(t *testing.T) {
+	t.Parallel()
+	mount := smallFilesystem(t, "1m")
+	synctest.Test(t, func(t *testing.T) { // goose waits a second before it tries again
+		ballast, file := filepath.Join(mount, "ballast"), filepath.Join(mount, "log.db")
+		full := 0
+		for pages := 0; ; pages++ {
+			left := pages * os.Getpagesize()
+			if err := os.WriteFile(ballast, make([]byte, 1<<20-left), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			store, err := File(file).Open(t.Context())
+			if err != nil {
+				if !errors.Is(err, carillon.ErrDiskFull) {
+					t.Fatalf("open with %d bytes of room: %v, want %v", left, err, carillon.ErrDiskFull)
+				}
+				full++
+			}
+			if err := os.Remove(ballast); err != nil {
+				t.Fatal(err)
+			}
+			fits := err == nil
+			if !fits {
+				if store, err = File(file).Open(t.Context()); err != nil {
+					t.Fatalf("open with room again, after %d bytes: %v", left, err)
+				}
+			}
+			if err := errors.Join(appendOne(t.Context(), store.Log(), "s", "e"), integrity(store.(*Store)), store.Close()); err != nil {
+				t.Fatalf("after %d bytes of room: %v", left, err)
+			}
+			if fits {
+				break
+			}
+			files, err := filepath.Glob(file + "*")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range files {
+				if err := os.Remove(name); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if full < 5 {
+			t.Errorf("the disk was full at %d stages of the migration, want several", full)
+		}
+	})
+}
+
+// A transaction larger than the page cache meets the full disk before its commit.
+func TestRealFullDiskDuringALargeAppend(t *testing.T) {
+	t.Parallel()
+	mount := smallFilesystem(t, "24m")
+	store := openFile(t, File(filepath.Join(mount, "log.db"))).(*Store)
+	log := eventlog.New(store.Log())
+	stored := fillLog(t, log, 0, 100)
+	large := carillon.Append{Stream: "large", Expect: carillon.NoStream()}
+	for i := range 60 {
+		e := event(fmt.Sprint("large-", i))
+		e.Payload = []byte(`"` + strings.Repeat("x", 600_000) + `"`)
+		large.Events = append(large.Events, e)
+	}
+	for range 3 {
+		if _, err := log.Append(t.Context(), large); !errors.Is(err, carillon.ErrDiskFull) {
+			t.Fatalf("got %v, want %v", err, carillon.ErrDiskFull)
+		}
+		err := store.ReadModels().Update(t.Context(), powerModel, carillon.Refoldable, func(tx carillon.ReadModelTx) error {
+			rows := make([]carillon.Row, len(large.Events))
+			for i, e := range large.Events {
+				rows[i] = carillon.Row{Key: e.ID, Value: e.Payload}
+			}
+			return tx.Put(rows)
+		})
+		if !errors.Is(err, carillon.ErrDiskFull) {
+			t.Fatalf("read model: got %v, want %v", err, carillon.ErrDiskFull)
+		}
+		stored += fillLog(t, log, stored, 100)
+		holdsExactly(t, store.Log(), stored)
 	}
 }

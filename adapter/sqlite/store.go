@@ -41,6 +41,9 @@ func open(ctx context.Context, source Source) (*Store, error) {
 	}
 	s := &Store{source: source, names: newTypeNames()}
 	if err := s.open(ctx); err != nil {
+		if s.lock != nil {
+			err = explain(err, source.path)
+		}
 		return nil, errors.Join(fmt.Errorf("open %s: %w", source.path, translate(err)), s.Close())
 	}
 	return s, nil
@@ -110,6 +113,9 @@ func (s *Store) ReadModels() carillon.ReadModels { return (*readModels)(s) }
 
 // Snapshots returns the snapshot cache.
 func (s *Store) Snapshots() carillon.Snapshots { return (*snapshots)(s) }
+
+// DeadLetters returns the parked events.
+func (s *Store) DeadLetters() carillon.DeadLetters { return (*deadLetters)(s) }
 
 // ReadSQL returns read-only connections to the file's tables.
 func (s *Store) ReadSQL() *sql.DB { return s.readSQL }

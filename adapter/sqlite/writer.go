@@ -93,7 +93,7 @@ func (w *writer) lock(ctx context.Context, durability carillon.Durability) error
 	w.mu.Lock()
 	if err := w.ready(ctx, durability); err != nil {
 		w.mu.Unlock()
-		return translate(err)
+		return translate(explain(err, w.source.path))
 	}
 	return nil
 }
@@ -147,7 +147,7 @@ func (w *writer) transaction(ctx context.Context, fn func() error) error {
 	if errors.Is(err, sqlite3.INTERRUPT) && ctx.Err() != nil {
 		err = ctx.Err()
 	}
-	return translate(err)
+	return translate(explain(err, w.source.path))
 }
 
 // commit commits. An I/O error that is no lack of room leaves open what reached the disk, and what a later flush would write:
@@ -163,6 +163,15 @@ func (w *writer) commit() error {
 	}
 	w.poisoned = err
 	return fmt.Errorf("%w: commit: %w", carillon.ErrOutcomeUnknown, err)
+}
+
+// explain finds out whether an I/O error of what wrote to a file was a lack of room: the engine does not tell on every system.
+func explain(err error, path string) error {
+	known := errors.Is(err, carillon.ErrOutcomeUnknown) || errors.Is(err, carillon.ErrDiskFull)
+	if known || !errors.Is(err, sqlite3.IOERR) || !noRoom(filepath.Dir(path)) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", carillon.ErrDiskFull, err)
 }
 
 // noRoom finds out by trying whether a directory has room for what a commit writes at the least.
