@@ -10,6 +10,9 @@ import (
 	"github.com/carillon-go/carillon"
 )
 
+// ErrUnreachable: there is no connection to the database.
+var ErrUnreachable = errors.New("database unreachable")
+
 // The codes of errors that have a meaning here; see the PostgreSQL manual, appendix A.
 const (
 	codeGivenUp       = "CR001" // raised by the append function
@@ -20,6 +23,9 @@ const (
 
 // translate turns PostgreSQL's errors into those a caller may compare; it keeps the original in the chain.
 func translate(err error) error {
+	if connecting, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		return fmt.Errorf("%w: %w", ErrUnreachable, connecting)
+	}
 	failure, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok {
 		return err

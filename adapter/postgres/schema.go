@@ -43,6 +43,9 @@ func (s *Store) migrate(ctx context.Context) error {
 		if version == newest {
 			return nil
 		}
+		if version == 0 && s.source.existing {
+			return fmt.Errorf("there is no store in it: %w", carillon.ErrNotFound)
+		}
 		if _, err := s.pool.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+s.source.schema); err != nil {
 			return err
 		}

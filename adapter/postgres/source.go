@@ -17,6 +17,7 @@ type Source struct {
 	url        string
 	schema     string
 	pooled     bool
+	existing   bool
 	configure  func(*pgxpool.Config)
 	beforeDone func() // called between an append and its commit, by tests
 }
@@ -31,6 +32,9 @@ func Schema(name string) Option { return func(s *Source) { s.schema = name } }
 // PgBouncer says that the database is reached through a pooler in transaction mode, which gives each transaction another
 // connection: statements are then not kept prepared.
 func PgBouncer() Option { return func(s *Source) { s.pooled = true } }
+
+// Existing opens a schema that is there, and makes none: opening another is refused with [carillon.ErrNotFound].
+func Existing() Option { return func(s *Source) { s.existing = true } }
 
 // Configure changes the pool of connections before it is made, such as its size. What a URL can say, say there.
 func Configure(change func(*pgxpool.Config)) Option { return func(s *Source) { s.configure = change } }
@@ -47,8 +51,8 @@ func URL(url string, options ...Option) Source {
 
 var schemaName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,47}$`)
 
-// Open connects, and brings the schema up to date. Errors: an [*carillon.InvalidError] for a URL or schema name that is none, and
-// [carillon.ErrSchemaNewer].
+// Open connects, and brings the schema up to date. Errors: an [*carillon.InvalidError] for a URL or schema name that is none,
+// [carillon.ErrEngineTooOld] for a server before version 13, and [carillon.ErrSchemaNewer].
 func (s Source) Open(ctx context.Context) (carillon.Store, error) {
 	if !schemaName.MatchString(s.schema) {
 		return nil, carillon.Invalidf(fmt.Sprintf("schema %q", s.schema),

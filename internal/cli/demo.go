@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/adapter/sqlite"
 	"github.com/carillon-go/carillon/app"
 	"github.com/carillon-go/carillon/examples/shop"
@@ -32,6 +33,7 @@ type demo struct {
 	file      string
 	sample    int
 	rejects   string
+	store     storeFlag
 	exit      bool
 	json      bool
 	std       *stdio
@@ -42,7 +44,7 @@ func newDemo(std *stdio) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "demo",
 		Short: "Run the shop",
-		Long: "Runs the example shop, with everything in one file of the data directory, and prints its addresses. It serves until it\n" +
+		Long: "Runs the example shop, with everything in one file of the data directory or in the store of --store, and prints its addresses. It serves until it\n" +
 			"is interrupted.\n\n" +
 			"--import feeds a retail file, CSV or gzip, through the command side; rows it cannot accept go to the rejects file with\n" +
 			"line number and reason. An import that was broken off, or runs again, goes on where it was and adds nothing twice.\n" +
@@ -54,6 +56,7 @@ func newDemo(std *stdio) *cobra.Command {
 		RunE: func(command *cobra.Command, _ []string) error { return d.run(command.Context()) },
 	}
 	flags := command.Flags()
+	flags.StringVar(&d.store.url, "store", "", "keep the data in the store of this `URL` instead: "+storeForms)
 	flags.StringVar(&d.directory, "dir", "", "keep the data in this `DIRECTORY`; without it in a temporary one, removed at exit")
 	flags.StringVar(&d.address, "addr", defaultAddress, "serve on this `HOST:PORT`")
 	flags.StringVar(&d.file, "import", "", "feed a retail `FILE` through the command side")
@@ -94,6 +97,9 @@ func (d *demo) check() error {
 	if d.file != "" && d.sample > 0 {
 		return usagef("--import and --sample: say one of them")
 	}
+	if d.store.url != "" && d.directory != "" {
+		return usagef("--store and --dir: say one of them")
+	}
 	if d.rejects != "" && d.file == "" && d.sample == 0 {
 		return usagef("--rejects: nothing is imported: say --import or --sample")
 	}
@@ -128,7 +134,11 @@ func (d *demo) rejectTo(input *feed, directory string) error {
 // serve runs the shop until the context ends, or until the import is done if that is asked for.
 func (d *demo) serve(ctx context.Context, directory string, input *feed) error {
 	logger := slog.New(slog.NewTextHandler(d.std.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	service, server := shop.New(sqlite.File(filepath.Join(directory, storeName)), d.address, app.LogTo(logger))
+	opener, err := d.opener(directory)
+	if err != nil {
+		return err
+	}
+	service, server := shop.New(opener, d.address, app.LogTo(logger))
 	// An interrupt ends the use of the service first, and the service after it.
 	serving, stopService := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopService()
@@ -140,7 +150,7 @@ func (d *demo) serve(ctx context.Context, directory string, input *feed) error {
 		stopUse()
 		ended <- err
 	}()
-	err := d.use(using, directory, service, server, input)
+	err = d.use(using, directory, service, server, input)
 	if err == nil && !d.exit {
 		<-using.Done()
 	}
@@ -154,6 +164,14 @@ func (d *demo) serve(ctx context.Context, directory string, input *feed) error {
 		return advise(err, "choose another address with --addr")
 	}
 	return err
+}
+
+// opener is the store of --store, or the file of the data directory.
+func (d *demo) opener(directory string) (carillon.Opener, error) {
+	if d.store.url != "" {
+		return d.store.opener()
+	}
+	return sqlite.File(filepath.Join(directory, storeName)), nil
 }
 
 // use does what the demo was started for.
@@ -206,12 +224,15 @@ func (d *demo) broken(ctx context.Context, err error, running *app.Running, inpu
 	if unknown != nil {
 		return err
 	}
-	if d.directory == "" {
+	if d.directory == "" && d.store.url == "" {
 		return advise(err, "%d events went with the temporary directory: name one with --dir to keep them", head)
 	}
 	again := "run it again"
 	if _, ok := errors.AsType[*retail.InputError](err); ok {
 		again = "mend the file and run it again"
+	}
+	if d.store.url != "" {
+		directory = "the store"
 	}
 	return advise(err, "what was read stays in %s, %d events: %s, it goes on where it was", directory, head, again)
 }
@@ -222,7 +243,12 @@ func (d *demo) announce(address, directory string) {
 	if d.json {
 		to = d.std.err
 	}
-	if d.directory == "" {
+	switch {
+	case d.store.isServer():
+		directory = describedStore(d.store)
+	case d.store.url != "":
+		directory = d.store.url
+	case d.directory == "":
 		directory += " (removed at exit)"
 	}
 	site := "http://" + browsable(address)
@@ -230,6 +256,16 @@ func (d *demo) announce(address, directory string) {
 	if !isLoopback(address) {
 		d.std.err.printf("carillon: warning: %s can be reached from other machines, and there is no authentication\n", address)
 	}
+}
+
+// describedStore is a server's store without its password.
+func describedStore(store storeFlag) string {
+	opener, err := store.opener()
+	if err != nil {
+		return store.scheme()
+	}
+	description := opener.(carillon.Describer).Describe()
+	return description.Name + ", schema " + description.Detail["schema"]
 }
 
 // isLoopback reports whether only this machine can reach an address that is listened at.

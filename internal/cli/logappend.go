@@ -66,7 +66,7 @@ func newLogAppend(std *stdio) *cobra.Command {
 
 func (a *logAppend) run(ctx context.Context, args []string) error {
 	// What is wrong with the command line is told before a store is made.
-	if _, err := a.store.path(); err != nil {
+	if _, err := a.store.opener(); err != nil {
 		return err
 	}
 	request, err := a.request(ctx, args)

@@ -34,7 +34,7 @@ func TestStoreURLs(t *testing.T) {
 		{url: "sqlite:///shop.db?mode=ro", complaint: "absolute path"},
 		{url: "sqlite:///shop.db#1", complaint: "absolute path"},
 		{url: "sqlite:///%zz", complaint: "absolute path"},
-		{url: "postgres://localhost/shop", complaint: "no stores of postgres here"},
+		{url: "mysql://localhost/shop", complaint: "no stores of mysql here"},
 		{url: "file:shop.db", complaint: "no stores of file here"},
 	} {
 		path, err := (&storeFlag{url: test.url}).path()

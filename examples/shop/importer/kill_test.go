@@ -9,12 +9,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/carillon-go/carillon"
+	"github.com/carillon-go/carillon/adapter/postgres"
 	"github.com/carillon-go/carillon/adapter/sqlite"
 	"github.com/carillon-go/carillon/examples/shop"
 	"github.com/carillon-go/carillon/examples/shop/importer"
@@ -44,6 +46,9 @@ func TestMain(m *testing.M) {
 // importAs imports a file into a store and returns when every read model has caught up.
 func importAs(task, store, file string) error {
 	var opener carillon.Opener = sqlite.File(store)
+	if schema, ok := strings.CutPrefix(store, schemaPrefix); ok {
+		opener = postgres.URL(os.Getenv(databaseVariable), postgres.Schema(schema))
+	}
 	if task == "torn" {
 		opener = tornOpener{opener}
 	}
@@ -87,7 +92,12 @@ type content struct {
 
 func contentOf(t *testing.T, path string) content {
 	t.Helper()
-	store, err := sqlite.ReadOnly(path).Open(t.Context())
+	return contentIn(t, sqlite.ReadOnly(path))
+}
+
+func contentIn(t *testing.T, opener carillon.Opener) content {
+	t.Helper()
+	store, err := opener.Open(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
