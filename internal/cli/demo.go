@@ -44,8 +44,8 @@ func newDemo(std *stdio) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "demo",
 		Short: "Run the shop",
-		Long: "Runs the example shop, with everything in one file of the data directory or in the store of --store, and prints its addresses. It serves until it\n" +
-			"is interrupted.\n\n" +
+		Long: "Runs the example shop, with everything in one file of the data directory or in the store of --store, and prints its\n" +
+			"addresses. It serves until it is interrupted.\n\n" +
 			"--import feeds a retail file, CSV or gzip, through the command side; rows it cannot accept go to the rejects file with\n" +
 			"line number and reason. An import that was broken off, or runs again, goes on where it was and adds nothing twice.\n" +
 			"Afterwards it prints what the log holds and what this run met again. --sample needs no file; the same number makes the\n" +
