@@ -60,7 +60,8 @@ type ReadModels interface {
 	// Models lists what the store holds, in order of name. Models with a checkpoint and no rows are listed too.
 	Models(ctx context.Context) ([]ModelInfo, error)
 
-	// Switch makes the shadow the live model and drops the old rows, atomically; [ErrNotFound] when there is no shadow.
+	// Switch makes the shadow the live model and drops the old rows, atomically; [ErrNotFound] when there is no shadow, [ErrConflict]
+	// when any segment of the live model has come further than the shadow's slowest: readers never go back.
 	Switch(ctx context.Context, name string) error
 }
 

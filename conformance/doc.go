@@ -1,5 +1,5 @@
-// Package conformance is the test kit for adapter authors: it opens an adapter's log and reports every promise of
-// [carillon.Log] that the log breaks.
+// Package conformance is the test kit for adapter authors: it opens an adapter's store and reports every promise of the ports that
+// the store breaks. [Log] checks the log, [ReadModel] what is kept beside it: read models, snapshots, dead letters and leases.
 //
 // An adapter's test hands it a way to a new, empty store:
 //

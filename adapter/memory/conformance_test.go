@@ -12,3 +12,8 @@ func TestConformance(t *testing.T) {
 	t.Parallel()
 	conformance.Log(t, func(testing.TB) carillon.Opener { return memory.Volatile() })
 }
+
+func TestReadModelConformance(t *testing.T) {
+	t.Parallel()
+	conformance.ReadModel(t, func(testing.TB) carillon.Opener { return memory.Volatile() })
+}

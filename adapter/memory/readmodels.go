@@ -2,6 +2,7 @@ package memory
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -15,6 +16,7 @@ type readModels struct {
 
 	mu     sync.RWMutex
 	models map[carillon.ModelRef]*model
+	parked parked
 }
 
 type model struct {
@@ -23,17 +25,21 @@ type model struct {
 }
 
 func newReadModels(closed *atomic.Bool) *readModels {
-	return &readModels{closed: closed, models: make(map[carillon.ModelRef]*model)}
+	return &readModels{closed: closed, models: make(map[carillon.ModelRef]*model), parked: newParked()}
 }
 
-// Update runs fn against a copy, which replaces the model when fn succeeds.
+// Update runs fn against a copy, which replaces the model when fn succeeds. A store in memory has one process, so a model has one
+// segment: any other than 0 is refused with [carillon.ErrUnsupported].
 func (r *readModels) Update(ctx context.Context, ref carillon.ModelRef, _ carillon.Durability, fn func(carillon.ReadModelTx) error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := usable(ctx, r.closed); err != nil {
 		return err
 	}
-	tx := &update{staged: make(map[string]carillon.Row)}
+	if ref.Segment != 0 {
+		return fmt.Errorf("segment %d of %q: a store in memory has one segment: %w", ref.Segment, ref.Name, carillon.ErrUnsupported)
+	}
+	tx := &update{consumer: ref.Name, staged: make(map[string]carillon.Row)}
 	if current := r.models[ref]; current != nil {
 		tx.model = *current
 	}
@@ -51,13 +57,18 @@ func (r *readModels) Update(ctx context.Context, ref carillon.ModelRef, _ carill
 		}
 	}
 	r.models[ref] = &tx.model
+	for _, change := range tx.parking {
+		change(r.parked)
+	}
 	return nil
 }
 
-// update stages rows over the model as it stood.
+// update stages rows over the model as it stood, and what is to be done to dead letters.
 type update struct {
 	model
-	staged map[string]carillon.Row
+	consumer string
+	staged   map[string]carillon.Row
+	parking  []func(parked)
 }
 
 func (u *update) Checkpoint() (carillon.Position, error) { return u.checkpoint, nil }
@@ -97,7 +108,7 @@ func (r *readModels) Row(ctx context.Context, ref carillon.ModelRef, key string)
 	if err := usable(ctx, r.closed); err != nil {
 		return carillon.Row{}, 0, err
 	}
-	m := r.models[ref]
+	m := r.models[carillon.ModelRef{Name: ref.Name, Shadow: ref.Shadow}]
 	if m == nil {
 		return carillon.Row{}, 0, carillon.ErrNotFound
 	}
@@ -114,7 +125,7 @@ func (r *readModels) Rows(ctx context.Context, ref carillon.ModelRef, after stri
 	if err := usable(ctx, r.closed); err != nil {
 		return nil, err
 	}
-	m := r.models[ref]
+	m := r.models[carillon.ModelRef{Name: ref.Name, Shadow: ref.Shadow}]
 	if m == nil {
 		return nil, nil
 	}
@@ -163,6 +174,9 @@ func (r *readModels) Switch(ctx context.Context, name string) error {
 	m := r.models[shadow]
 	if m == nil {
 		return carillon.ErrNotFound
+	}
+	if live := r.models[carillon.ModelRef{Name: name}]; live != nil && live.checkpoint > m.checkpoint {
+		return fmt.Errorf("the shadow of %q is behind the live model: %w", name, carillon.ErrConflict)
 	}
 	r.models[carillon.ModelRef{Name: name}] = m
 	delete(r.models, shadow)

@@ -47,6 +47,9 @@ func (s *Store) ReadModels() carillon.ReadModels { return s.models }
 // Snapshots returns the snapshot cache.
 func (s *Store) Snapshots() carillon.Snapshots { return s.snapshots }
 
+// DeadLetters returns the parked events.
+func (s *Store) DeadLetters() carillon.DeadLetters { return (*deadLetters)(s.models) }
+
 // Close makes every later call fail with [carillon.ErrClosed] until the store is opened again.
 func (s *Store) Close() error {
 	s.closed.Store(true)

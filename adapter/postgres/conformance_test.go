@@ -31,3 +31,19 @@ func TestConformanceThroughPgBouncer(t *testing.T) {
 		return URL(url, Schema(schema(t, url)), PgBouncer(), Configure(few))
 	})
 }
+
+func TestReadModelConformance(t *testing.T) {
+	t.Parallel()
+	url := database(t, urlVariable)
+	conformance.ReadModel(t, func(t testing.TB) carillon.Opener {
+		return URL(url, Schema(schema(t, url)), Configure(few))
+	})
+}
+
+func TestReadModelConformanceThroughPgBouncer(t *testing.T) {
+	t.Parallel()
+	url := database(t, pgBouncerVariable)
+	conformance.ReadModel(t, func(t testing.TB) carillon.Opener {
+		return URL(url, Schema(schema(t, url)), PgBouncer(), Configure(few))
+	})
+}

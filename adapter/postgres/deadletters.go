@@ -118,9 +118,17 @@ func (d *deadLetters) Discard(ctx context.Context, consumer, key string, positio
 		case first != position:
 			return fmt.Errorf("the first letter of key %q stands at position %d, not at %d: %w", key, first, position, carillon.ErrConflict)
 		}
-		_, err = tx.Exec(ctx, s.texts.fill("DELETE FROM {{schema}}.deadletters WHERE consumer = $1 AND key = $2 AND position = $3"),
-			consumer, []byte(key), int64(position))
-		return err
+		return s.removeLetter(ctx, tx, consumer, key, position)
 	})
 	return ended(ctx, err)
+}
+
+// removeLetter removes a letter. With the last of a key goes what was asked for the key.
+func (s *Store) removeLetter(ctx context.Context, tx pgx.Tx, consumer, key string, position carillon.Position) error {
+	batch := &pgx.Batch{}
+	batch.Queue(s.texts.fill("DELETE FROM {{schema}}.deadletters WHERE consumer = $1 AND key = $2 AND position = $3"),
+		consumer, []byte(key), int64(position))
+	batch.Queue(s.texts.fill(`DELETE FROM {{schema}}.retries WHERE consumer = $1 AND key = $2
+		AND NOT EXISTS (SELECT FROM {{schema}}.deadletters WHERE consumer = $1 AND key = $2)`), consumer, []byte(key))
+	return tx.SendBatch(ctx, batch).Close()
 }

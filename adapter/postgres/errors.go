@@ -10,15 +10,16 @@ import (
 	"github.com/carillon-go/carillon"
 )
 
-// ErrUnreachable: there is no connection to the database.
+// ErrUnreachable says that there is no connection to the database.
 var ErrUnreachable = errors.New("database unreachable")
 
 // The codes of errors that have a meaning here; see the PostgreSQL manual, appendix A.
 const (
-	codeGivenUp       = "CR001" // raised by the append function
-	codeDiskFull      = "53100"
-	codeDataCorrupted = "XX001"
-	codeIndexCorrupt  = "XX002"
+	codeGivenUp          = "CR001" // raised by the append function
+	codeDiskFull         = "53100"
+	codeLockNotAvailable = "55P03"
+	codeDataCorrupted    = "XX001"
+	codeIndexCorrupt     = "XX002"
 )
 
 // translate turns PostgreSQL's errors into those a caller may compare; it keeps the original in the chain.
@@ -41,12 +42,13 @@ func translate(err error) error {
 }
 
 // undecided reports that a statement which commits may have done so although it failed: it was sent, and the server did not say that
-// it failed. What a server says as it ends a connection does not count.
+// it failed. What a server says as it ends a connection does not count, and neither does it that the driver finds a connection closed:
+// it says so, and that a retry is safe, also of one that broke before the answer came.
 func undecided(err error) bool {
 	if failure, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return failure.Severity == "FATAL" || failure.Severity == "PANIC"
 	}
-	return !pgconn.SafeToRetry(err)
+	return !pgconn.SafeToRetry(err) || errors.Is(err, pgconn.ErrConnClosed)
 }
 
 // ended prefers the context's error: a driver reports a cancelled call in its own words.

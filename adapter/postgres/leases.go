@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/carillon-go/carillon"
 )
@@ -16,7 +17,8 @@ type leases Store
 
 func (l *leases) store() *Store { return (*Store)(l) }
 
-// Claim takes a lease that is free, or renews one's own.
+// Claim takes a lease that is free, or renews one's own. It does not wait for a transaction that is fenced with the lease: a process
+// that stands still inside one would hold up those who look for work.
 func (l *leases) Claim(ctx context.Context, name, holder string, ttl time.Duration) (carillon.Lease, error) {
 	const text = `INSERT INTO {{schema}}.leases AS k VALUES ($1, $2, 1, clock_timestamp() + $3::interval)
 		ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires = excluded.expires,
@@ -28,8 +30,11 @@ func (l *leases) Claim(ctx context.Context, name, holder string, ttl time.Durati
 		return carillon.Lease{}, err
 	}
 	lease := carillon.Lease{Name: name, Holder: holder}
-	err := s.pool.QueryRow(ctx, s.texts.fill(text), name, holder, ttl).Scan(&lease.Epoch)
-	if errors.Is(err, pgx.ErrNoRows) {
+	batch := &pgx.Batch{} // one transaction
+	batch.Queue("SELECT set_config('lock_timeout', '100ms', true)")
+	batch.Queue(s.texts.fill(text), name, holder, ttl).QueryRow(func(row pgx.Row) error { return row.Scan(&lease.Epoch) })
+	err := s.pool.SendBatch(ctx, batch).Close()
+	if failure, ok := errors.AsType[*pgconn.PgError](err); ok && failure.Code == codeLockNotAvailable || errors.Is(err, pgx.ErrNoRows) {
 		return carillon.Lease{}, fmt.Errorf("lease %q: %w", name, carillon.ErrLeaseHeld)
 	}
 	return lease, ended(ctx, err)

@@ -165,6 +165,15 @@ func (r *readModels) Switch(ctx context.Context, name string) error {
 		if shadow == 0 {
 			return fmt.Errorf("shadow of %q: %w", name, carillon.ErrNotFound)
 		}
+		var behind bool
+		err = tx.QueryRow(ctx, s.texts.fill(`SELECT EXISTS (SELECT FROM (SELECT * FROM {{schema}}.checkpoints WHERE model = $1 FOR UPDATE) l
+			WHERE l.position > (SELECT coalesce(min(n.position), 0) FROM {{schema}}.checkpoints n WHERE n.model = $2))`), live, shadow).Scan(&behind)
+		if err != nil {
+			return err
+		}
+		if behind {
+			return fmt.Errorf("the shadow of %q is behind the live model: %w", name, carillon.ErrConflict)
+		}
 		batch := &pgx.Batch{}
 		batch.Queue(s.texts.fill("DELETE FROM {{schema}}.rows WHERE model = $1"), live)
 		batch.Queue(s.texts.fill("DELETE FROM {{schema}}.models WHERE id = $1"), live)

@@ -22,6 +22,7 @@ type update struct {
 	id         int
 	checkpoint carillon.Position
 	moved      bool
+	lost       error // a fence did not hold
 }
 
 // Tx returns the transaction of a projection's update, for statements that pgx offers and database/sql does not. ok is false when the
@@ -55,8 +56,13 @@ func (u *update) open(durability carillon.Durability) error {
 	return err
 }
 
+// limitIdle has the server end a transaction, and give its locks free, whose process says nothing for a while: one that is paused, or
+// whose machine is gone and closes no connection. Nobody could take its segment over before.
+const limitIdle = "SET LOCAL idle_in_transaction_session_timeout = '5s'"
+
 func (u *update) find(durability carillon.Durability) (bool, error) {
 	batch := &pgx.Batch{}
+	batch.Queue(limitIdle)
 	if durability == carillon.Refoldable {
 		batch.Queue("SET LOCAL synchronous_commit = off")
 	}
@@ -76,8 +82,11 @@ func (u *update) find(durability carillon.Durability) (bool, error) {
 	return found, u.tx.SendBatch(u.ctx, batch).Close()
 }
 
-// flush writes what was put off to the end.
+// flush writes what was put off to the end. It fails when a fence did, whatever became of that error.
 func (u *update) flush() error {
+	if u.lost != nil {
+		return u.lost
+	}
 	if !u.moved {
 		return nil
 	}
@@ -157,7 +166,8 @@ func (u *update) Fence(lease carillon.Lease) error {
 	var epoch int64
 	err := u.tx.QueryRow(u.ctx, u.store.texts.fill("SELECT epoch FROM {{schema}}.leases WHERE name = $1 FOR SHARE"), lease.Name).Scan(&epoch)
 	if errors.Is(err, pgx.ErrNoRows) || err == nil && epoch != lease.Epoch {
-		return fmt.Errorf("lease %q has epoch %d now, not %d: %w", lease.Name, epoch, lease.Epoch, carillon.ErrLeaseLost)
+		u.lost = fmt.Errorf("lease %q has epoch %d now, not %d: %w", lease.Name, epoch, lease.Epoch, carillon.ErrLeaseLost)
+		return u.lost
 	}
 	return err
 }
@@ -178,9 +188,7 @@ func (u *update) Park(letters []carillon.DeadLetter) error {
 
 // Unpark removes a letter.
 func (u *update) Unpark(key string, position carillon.Position) error {
-	_, err := u.tx.Exec(u.ctx, u.store.texts.fill("DELETE FROM {{schema}}.deadletters WHERE consumer = $1 AND key = $2 AND position = $3"),
-		u.ref.Name, []byte(key), int64(position))
-	return err
+	return u.store.removeLetter(u.ctx, u.tx, u.ref.Name, key, position)
 }
 
 // Tried forgets that somebody asked for another try.

@@ -18,3 +18,10 @@ func TestConformance(t *testing.T) {
 		return source
 	}))
 }
+
+func TestReadModelConformance(t *testing.T) {
+	t.Parallel()
+	conformance.ReadModel(t, func(t testing.TB) carillon.Opener {
+		return File(filepath.Join(t.TempDir(), "models.db"))
+	})
+}

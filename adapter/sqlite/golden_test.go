@@ -1,10 +1,12 @@
 package sqlite
 
 import (
+	"bytes"
 	"errors"
 	"flag"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,8 +17,13 @@ import (
 
 var updateGolden = flag.Bool("update", false, "write the golden store of the present schema version anew")
 
-// goldenStore is a store as version 1 of the schema wrote it. It stays as it is: stores like it are out there.
-const goldenStore = "testdata/v1.sqlite"
+// The golden stores are as each version of the schema wrote them. Those of earlier versions stay as they are: stores like them are
+// out there.
+const (
+	golden1      = "testdata/v1.sqlite" // the log, read models and snapshots
+	golden2      = "testdata/v2.sqlite" // and dead letters
+	newestGolden = golden2
+)
 
 func goldenEvents() []carillon.Message {
 	at := time.Date(2026, 11, 21, 20, 15, 0, 123456000, time.UTC)
@@ -45,10 +52,15 @@ func writeGolden(t *testing.T, path string) {
 		{Events: goldenEvents()[1:]},
 	})
 	row := carillon.Row{Key: "1", Value: []byte(`{"n":1}`), Version: 1}
+	parkGolden := func(tx carillon.ReadModelTx) error {
+		return errors.Join(tx.(carillon.ParkingTx).Park(goldenLetters()), tx.Advance(2))
+	}
 	err = errors.Join(err,
 		store.ReadModels().Update(t.Context(), carillon.ModelRef{Name: "orders"}, carillon.Flushed, func(tx carillon.ReadModelTx) error {
 			return errors.Join(tx.Put([]carillon.Row{row}), tx.Advance(2))
 		}),
+		store.ReadModels().Update(t.Context(), carillon.ModelRef{Name: "mails"}, carillon.Flushed, parkGolden),
+		store.(*Store).DeadLetters().Retry(t.Context(), "mails", "1"),
 		store.Snapshots().SaveSnapshot(t.Context(), carillon.Snapshot{Key: "order-1", At: 1, Fingerprint: "f", State: []byte("s")}),
 		store.Close())
 	if err != nil {
@@ -56,23 +68,45 @@ func writeGolden(t *testing.T, path string) {
 	}
 }
 
-// Stores that earlier versions wrote are read as they were meant.
-func TestGoldenStore(t *testing.T) {
-	t.Parallel()
-	if *updateGolden {
-		_ = os.Remove(goldenStore) // there may be none
-		writeGolden(t, goldenStore)
-		_ = os.Remove(goldenStore + ".lock")
-	}
-	bytes, err := os.ReadFile(goldenStore)
+// goldenCopy is a copy of a golden store that the test may change.
+func goldenCopy(t *testing.T, golden string) string {
+	t.Helper()
+	content, err := os.ReadFile(golden)
 	if err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "golden.db")
-	if err := os.WriteFile(path, bytes, 0o600); err != nil {
+	if err := os.WriteFile(path, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	store := openFile(t, File(path))
+	return path
+}
+
+// Stores that earlier versions wrote are read as they were meant.
+func TestGoldenStores(t *testing.T) {
+	if *updateGolden { // before any parallel test reads it
+		_ = os.Remove(newestGolden) // there may be none
+		writeGolden(t, newestGolden)
+		_ = os.Remove(newestGolden + ".lock")
+	}
+	t.Parallel()
+	for golden, letters := range map[string][]carillon.DeadLetter{golden1: nil, golden2: goldenLetters()} {
+		t.Run(filepath.Base(golden), func(t *testing.T) {
+			t.Parallel()
+			path := goldenCopy(t, golden)
+			readGolden(t, path)
+			readGoldenLetters(t, File(path), letters)
+			readGoldenLetters(t, ReadOnly(path), letters)
+		})
+	}
+}
+
+func readGolden(t *testing.T, path string) {
+	t.Helper()
+	store, err := File(path).Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	page, err := store.Log().Read(t.Context(), carillon.AllEvents(), 0, 10)
 	if err != nil {
 		t.Fatal(err)
@@ -101,5 +135,78 @@ func TestGoldenStore(t *testing.T) {
 	}
 	if err := appendOne(t.Context(), store.Log(), "order-1", "next"); err != nil {
 		t.Errorf("append: %v", err)
+	}
+	if err := store.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func goldenLetters() []carillon.DeadLetter {
+	at := time.Date(2026, 11, 21, 20, 15, 0, 123456000, time.UTC)
+	return []carillon.DeadLetter{
+		{Consumer: "mails", Key: "1", Position: 1, Attempts: 5, Cause: "no route", Stack: "somewhere", First: at, Last: at.Add(time.Hour)},
+		{Consumer: "mails", Key: "1", Position: 2},
+	}
+}
+
+// readGoldenLetters opens a store and demands these letters of it, none in a store from before there were any.
+func readGoldenLetters(t *testing.T, source *Source, want []carillon.DeadLetter) {
+	t.Helper()
+	store, err := source.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	letters := store.(*Store).DeadLetters()
+	got, err := letters.Letters(t.Context(), "mails", "1", 0, 10)
+	if err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("letters (-want +got):\n%s", diff)
+	}
+	var wantKeys []carillon.ParkedKey
+	if len(want) > 0 {
+		wantKeys = []carillon.ParkedKey{{Key: "1", Letters: int64(len(want)), First: want[0].Position, Retry: true}}
+	}
+	keys, err := letters.Keys(t.Context(), "mails")
+	if err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff(wantKeys, keys); diff != "" {
+		t.Errorf("keys (-want +got):\n%s", diff)
+	}
+	if err := store.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A store of an earlier version is not brought up to date by opening it for reading, and stays as it is.
+func TestAnOldStoreIsNotMigratedForReading(t *testing.T) {
+	t.Parallel()
+	path := goldenCopy(t, golden1)
+	_, err := ReadOnly(path).Open(t.Context())
+	if !errors.Is(err, carillon.ErrUnsupported) || !strings.Contains(err.Error(), "open it once for writing") {
+		t.Errorf("open for reading: %v, want %v and what to do", err, carillon.ErrUnsupported)
+	}
+	before, err := os.ReadFile(golden1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	after, err := os.ReadFile(path)
+	if err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the file was changed (error %v)", err)
+	}
+}
+
+// A store that is open for reading takes no orders about dead letters.
+func TestDeadLettersOfAReadOnlyStore(t *testing.T) {
+	t.Parallel()
+	path := goldenCopy(t, golden2)
+	letters := openFile(t, ReadOnly(path)).(*Store).DeadLetters()
+	if err := letters.Retry(t.Context(), "mails", "1"); !errors.Is(err, carillon.ErrUnsupported) {
+		t.Errorf("Retry: %v, want %v", err, carillon.ErrUnsupported)
+	}
+	if err := letters.Discard(t.Context(), "mails", "1", 1); !errors.Is(err, carillon.ErrUnsupported) {
+		t.Errorf("Discard: %v, want %v", err, carillon.ErrUnsupported)
 	}
 }

@@ -16,11 +16,15 @@ type readModels Store
 
 func (r *readModels) store() *Store { return (*Store)(r) }
 
-// Update runs fn in one transaction of the writer.
+// Update runs fn in one transaction of the writer. One process has the file, so a model has one segment: any other than 0 is refused
+// with [carillon.ErrUnsupported].
 func (r *readModels) Update(ctx context.Context, ref carillon.ModelRef, durability carillon.Durability, fn func(carillon.ReadModelTx) error) error {
 	s := r.store()
 	if err := s.writable(ctx); err != nil {
 		return err
+	}
+	if ref.Segment != 0 {
+		return fmt.Errorf("segment %d of %q: a file has one process and a model one segment: %w", ref.Segment, ref.Name, carillon.ErrUnsupported)
 	}
 	w := s.writer
 	if err := w.lock(ctx, durability); err != nil {
@@ -81,7 +85,7 @@ func readRow(conn *connection, model int64, key string) (carillon.Row, error) {
 	err := conn.query("SELECT value, version FROM carillon_rows WHERE model = ? AND key = ?", func(stmt *sqlite3.Stmt) error {
 		return errors.Join(stmt.BindInt64(1, model), stmt.BindText(2, key))
 	}, func(stmt *sqlite3.Stmt) error {
-		row.Value, row.Version, found = stmt.ColumnBlob(0, nil), stmt.ColumnInt64(1), true
+		row.Value, row.Version, found = stmt.ColumnBlob(0, []byte{}), stmt.ColumnInt64(1), true
 		return nil
 	})
 	if err == nil && !found {
@@ -155,7 +159,7 @@ func (r *readModels) Row(ctx context.Context, ref carillon.ModelRef, key string)
 			return errors.Join(stmt.BindText(1, key), stmt.BindText(2, ref.Name), stmt.BindBool(3, ref.Shadow))
 		}, func(stmt *sqlite3.Stmt) error {
 			checkpoint = carillon.Position(stmt.ColumnInt64(0))
-			row.Value, row.Version, found = stmt.ColumnBlob(1, nil), stmt.ColumnInt64(2), stmt.ColumnBool(3)
+			row.Value, row.Version, found = stmt.ColumnBlob(1, []byte{}), stmt.ColumnInt64(2), stmt.ColumnBool(3)
 			return nil
 		})
 	})
@@ -174,7 +178,7 @@ func (r *readModels) Rows(ctx context.Context, ref carillon.ModelRef, after stri
 		return conn.query(text, func(stmt *sqlite3.Stmt) error {
 			return errors.Join(stmt.BindText(1, ref.Name), stmt.BindBool(2, ref.Shadow), stmt.BindText(3, after), stmt.BindInt(4, limit))
 		}, func(stmt *sqlite3.Stmt) error {
-			rows = append(rows, carillon.Row{Key: stmt.ColumnText(0), Value: stmt.ColumnBlob(1, nil), Version: stmt.ColumnInt64(2)})
+			rows = append(rows, carillon.Row{Key: stmt.ColumnText(0), Value: stmt.ColumnBlob(1, []byte{}), Version: stmt.ColumnInt64(2)})
 			return nil
 		})
 	})
@@ -215,13 +219,16 @@ func (r *readModels) Switch(ctx context.Context, name string) error {
 	}
 	defer w.unlock()
 	return w.transaction(ctx, func() error {
-		shadow, _, err := findModel(w.conn, carillon.ModelRef{Name: name, Shadow: true})
+		shadow, reached, err := findModel(w.conn, carillon.ModelRef{Name: name, Shadow: true})
 		if err != nil {
 			return fmt.Errorf("shadow of %q: %w", name, err)
 		}
-		live, _, err := findModel(w.conn, carillon.ModelRef{Name: name})
+		live, at, err := findModel(w.conn, carillon.ModelRef{Name: name})
 		if err != nil && !errors.Is(err, carillon.ErrNotFound) {
 			return err
+		}
+		if at > reached {
+			return fmt.Errorf("the shadow of %q is behind the live model: %w", name, carillon.ErrConflict)
 		}
 		byID := func(id int64) func(*sqlite3.Stmt) error {
 			return func(stmt *sqlite3.Stmt) error { return stmt.BindInt64(1, id) }

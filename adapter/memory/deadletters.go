@@ -1,0 +1,148 @@
+package memory
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/carillon-go/carillon"
+)
+
+// parked are the dead letters of all consumers.
+type parked struct {
+	letters map[parkedKey][]carillon.DeadLetter // in order of position; a key without letters is not there
+	retries map[parkedKey]bool
+}
+
+type parkedKey struct{ consumer, key string }
+
+func newParked() parked {
+	return parked{letters: make(map[parkedKey][]carillon.DeadLetter), retries: make(map[parkedKey]bool)}
+}
+
+// place returns the index of a letter, or the one it would have.
+func (p parked) place(k parkedKey, position carillon.Position) (int, bool) {
+	return slices.BinarySearchFunc(p.letters[k], position, func(letter carillon.DeadLetter, position carillon.Position) int {
+		return cmp.Compare(letter.Position, position)
+	})
+}
+
+func (p parked) put(letter carillon.DeadLetter) {
+	k := parkedKey{letter.Consumer, letter.Key}
+	letter.First, letter.Last = letter.First.UTC(), letter.Last.UTC()
+	i, found := p.place(k, letter.Position)
+	if found {
+		p.letters[k][i] = letter
+		return
+	}
+	p.letters[k] = slices.Insert(p.letters[k], i, letter)
+}
+
+// remove removes a letter. With the last of a key goes what was asked for the key.
+func (p parked) remove(k parkedKey, position carillon.Position) {
+	if i, found := p.place(k, position); found {
+		p.letters[k] = slices.Delete(p.letters[k], i, i+1)
+	}
+	if len(p.letters[k]) == 0 {
+		delete(p.letters, k)
+		delete(p.retries, k)
+	}
+}
+
+// first returns the first letter of a key, or [carillon.ErrNotFound].
+func (p parked) first(k parkedKey) (carillon.DeadLetter, error) {
+	if letters := p.letters[k]; len(letters) > 0 {
+		return letters[0], nil
+	}
+	return carillon.DeadLetter{}, fmt.Errorf("key %q of %q is not parked: %w", k.key, k.consumer, carillon.ErrNotFound)
+}
+
+// Park adds letters, or replaces them.
+func (u *update) Park(letters []carillon.DeadLetter) error {
+	letters = slices.Clone(letters)
+	u.parking = append(u.parking, func(p parked) {
+		for _, letter := range letters {
+			p.put(letter)
+		}
+	})
+	return nil
+}
+
+// Unpark removes a letter.
+func (u *update) Unpark(key string, position carillon.Position) error {
+	u.parking = append(u.parking, func(p parked) { p.remove(parkedKey{u.consumer, key}, position) })
+	return nil
+}
+
+// Tried forgets that somebody asked for another try.
+func (u *update) Tried(key string) error {
+	u.parking = append(u.parking, func(p parked) { delete(p.retries, parkedKey{u.consumer, key}) })
+	return nil
+}
+
+// deadLetters are the parked events of a store, under the lock of its read models.
+type deadLetters readModels
+
+func (d *deadLetters) Keys(ctx context.Context, consumer string) ([]carillon.ParkedKey, error) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if err := usable(ctx, d.closed); err != nil {
+		return nil, err
+	}
+	var keys []carillon.ParkedKey
+	for k, letters := range d.parked.letters {
+		if k.consumer == consumer {
+			keys = append(keys, carillon.ParkedKey{
+				Key: k.key, Letters: int64(len(letters)), First: letters[0].Position, Retry: d.parked.retries[k],
+			})
+		}
+	}
+	slices.SortFunc(keys, func(a, b carillon.ParkedKey) int { return strings.Compare(a.Key, b.Key) })
+	return keys, nil
+}
+
+func (d *deadLetters) Letters(ctx context.Context, consumer, key string, after carillon.Position, limit int) ([]carillon.DeadLetter, error) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if err := usable(ctx, d.closed); err != nil {
+		return nil, err
+	}
+	k := parkedKey{consumer, key}
+	from, _ := d.parked.place(k, after+1)
+	rest := d.parked.letters[k][from:]
+	return slices.Clone(rest[:min(limit, len(rest))]), nil
+}
+
+func (d *deadLetters) Retry(ctx context.Context, consumer, key string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := usable(ctx, d.closed); err != nil {
+		return err
+	}
+	k := parkedKey{consumer, key}
+	if _, err := d.parked.first(k); err != nil {
+		return err
+	}
+	d.parked.retries[k] = true
+	return nil
+}
+
+func (d *deadLetters) Discard(ctx context.Context, consumer, key string, position carillon.Position) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := usable(ctx, d.closed); err != nil {
+		return err
+	}
+	k := parkedKey{consumer, key}
+	first, err := d.parked.first(k)
+	if err != nil {
+		return err
+	}
+	if first.Position != position {
+		return fmt.Errorf("the first letter of key %q stands at position %d, not at %d: %w", key, first.Position, position, carillon.ErrConflict)
+	}
+	d.parked.remove(k, position)
+	return nil
+}
