@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	shuffle "math/rand/v2"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -28,6 +28,7 @@ const (
 
 	processPrefix = "process/"
 	segmentPrefix = "projection/"
+	rebuildPrefix = "rebuild/"
 )
 
 // claims shares the segments of projections out among the processes of a store: each holds its share by leases, renews them, takes what
@@ -110,13 +111,22 @@ func (c *claims) round(ctx context.Context) error {
 	}
 	processes := make(map[string]int) // holders that live, and how many segments they have
 	running := make(map[string]bool)
+	var idle []carillon.Lease // this process has them and runs nothing under them
 	for _, info := range infos {
 		switch {
 		case info.Left <= 0:
 		case strings.HasPrefix(info.Name, processPrefix):
 			processes[info.Holder] += 0
-		case strings.HasPrefix(info.Name, segmentPrefix):
+		case !strings.HasPrefix(info.Name, segmentPrefix):
+		case info.Holder == c.holder && c.held[info.Name] == nil:
+			idle = append(idle, info.Lease)
+		default:
 			running[info.Name] = true
+		}
+	}
+	if len(idle) > 0 { // a claim whose answer was lost, or a segment that was stopped: renewed with the others, it would never run out
+		if err := c.leases.Release(ctx, idle...); err != nil {
+			return err
 		}
 	}
 	share := (len(c.runners) + len(processes) - 1) / max(len(processes), 1)
@@ -136,8 +146,8 @@ func (c *claims) renew(ctx context.Context) error {
 		return err
 	}
 	c.renewed = at
-	for name, t := range c.held {
-		if !slices.Contains(leases, t.lease) {
+	for _, name := range slices.Sorted(maps.Keys(c.held)) {
+		if !slices.Contains(leases, c.held[name].lease) {
 			c.engine.logger.Warn("segment lost to another process", slog.String("lease", name))
 			c.stop(name)
 		}
@@ -148,7 +158,7 @@ func (c *claims) renew(ctx context.Context) error {
 // takeFree claims segments that nobody holds, up to the share, and those that stay free for long.
 func (c *claims) takeFree(ctx context.Context, running map[string]bool, share int) {
 	runners := slices.Clone(c.runners)
-	shuffle.Shuffle(len(runners), func(i, j int) { runners[i], runners[j] = runners[j], runners[i] })
+	c.engine.chance.fork().Shuffle(len(runners), func(i, j int) { runners[i], runners[j] = runners[j], runners[i] })
 	for _, r := range runners {
 		name := r.leaseName()
 		if running[name] || c.held[name] != nil {
@@ -195,7 +205,8 @@ func (c *claims) releaseSurplus(ctx context.Context, share, processes int) {
 	if processes < 2 {
 		return
 	}
-	for name, t := range c.held {
+	for _, name := range slices.Sorted(maps.Keys(c.held)) {
+		t := c.held[name]
 		if len(c.held) <= share {
 			return
 		}
@@ -219,7 +230,7 @@ func (c *claims) stop(name string) {
 }
 
 func (c *claims) stopAll() {
-	for name := range c.held {
+	for _, name := range slices.Sorted(maps.Keys(c.held)) {
 		c.stop(name)
 	}
 }

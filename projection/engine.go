@@ -22,6 +22,7 @@ type Engine struct {
 	logger *slog.Logger
 
 	claims *claims // nil where the store is one process's
+	chance chance
 
 	mu      sync.Mutex
 	runners []*runner
@@ -36,8 +37,7 @@ type Definition interface {
 
 // worker is the part of a runner that knows what events are turned into. It is used by one goroutine at a time.
 type worker interface {
-	// hold names the lease under which the worker writes from now on.
-	hold(lease *carillon.Lease)
+	holder
 	// prepare decodes an entry ahead of apply, on any goroutine.
 	prepare(entry *eventlog.Entry)
 	// start brings the checkpoint of a definition that has never run to where it begins.
@@ -46,8 +46,22 @@ type worker interface {
 	// comes at once, the commit may wait for that. When an entry fails it commits what came before. It returns the position up to
 	// which all effects are committed.
 	apply(ctx context.Context, batch eventlog.Batch, from carillon.Position) (carillon.Position, error)
-	// rebuild makes the read model anew and returns its checkpoint; pause keeps the live one still from then on.
-	rebuild(ctx context.Context, pause func()) (carillon.Position, error)
+	operated
+}
+
+// operated is what operators ask of a worker.
+type operated interface {
+	// retry handles the parked events of a key in order until one fails; at is where the projection stands.
+	retry(ctx context.Context, key string, at carillon.Position) error
+	// rebuild makes the read model anew and returns its checkpoint, -1 when the old one was kept; pause keeps the live one still from
+	// then on.
+	rebuild(ctx context.Context, pause func(), asked rebuilding) (carillon.Position, error)
+}
+
+// holder writes under a lease.
+type holder interface {
+	// hold names the lease under which the worker writes from now on.
+	hold(lease *carillon.Lease)
 }
 
 // EngineOption changes a default of [NewEngine].
@@ -108,6 +122,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.mu.Lock()
 	runners := slices.Clone(e.runners)
 	e.mu.Unlock()
+	defer e.watchSettings(ctx, runners)()
 	if e.claims != nil {
 		e.claims.run(ctx, runners)
 		return ctx.Err()
@@ -182,15 +197,4 @@ func (e *Engine) Status(ctx context.Context) ([]Status, error) {
 		statuses = append(statuses, status)
 	}
 	return statuses, nil
-}
-
-// Rebuild makes a read model anew from the first event, also while the engine runs. A keyed one is built in a shadow that
-// replaces the live rows in one step once it has caught up; tables of your own are emptied and filled again. A reactor is
-// refused with [carillon.ErrUnsupported].
-func (e *Engine) Rebuild(ctx context.Context, name string) error {
-	runners, err := e.find(name)
-	if err != nil {
-		return err
-	}
-	return runners[0].rebuild(ctx)
 }

@@ -14,9 +14,10 @@ import (
 
 // Model is the definition of a keyed read model whose rows are of type S.
 type Model[S any] struct {
-	name  string
-	folds map[string]fold[S]
-	err   error
+	name    string
+	version int
+	folds   map[string]fold[S]
+	err     error
 }
 
 // fold is what one event type does to which rows.

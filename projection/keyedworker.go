@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/carillon-go/carillon"
@@ -32,6 +33,8 @@ type keyedWorker[S any] struct {
 	bytes int
 	dirty []*row[S]
 	undo  []undo[S]
+	// settling is done in the next commit when that is about a parked event.
+	settling func(carillon.ReadModelTx) error
 }
 
 // row is a row in memory.
@@ -78,18 +81,22 @@ func (w *keyedWorker[S]) forget() {
 	clear(w.rows)
 	w.bytes, w.stored, w.since = 0, -1, time.Now()
 	w.dirty, w.undo = w.dirty[:0], w.undo[:0]
+	w.parking.forget()
 }
 
 func (w *keyedWorker[S]) apply(ctx context.Context, batch eventlog.Batch, from carillon.Position) (carillon.Position, error) {
+	if err := w.load(ctx); err != nil {
+		return from, err
+	}
 	if w.stored < 0 {
 		w.stored, w.done = from, from
 	}
 	through := batch.Through
 	var failure error
 	for i := range batch.Entries {
-		if failure = w.fold(ctx, &batch.Entries[i]); failure != nil {
-			w.revert()
-			through = batch.Entries[i].Position - 1
+		entry := &batch.Entries[i]
+		if failure = w.foldOrPark(ctx, entry); failure != nil {
+			through = entry.Position - 1
 			break
 		}
 	}
@@ -104,21 +111,81 @@ func (w *keyedWorker[S]) apply(ctx context.Context, batch eventlog.Batch, from c
 	return through, failure
 }
 
+// foldOrPark folds an event, or parks it: one that fails, and one whose key is parked. An error is the store's.
+func (w *keyedWorker[S]) foldOrPark(ctx context.Context, entry *eventlog.Entry) error {
+	f, ok := w.model.folds[entry.Type]
+	if !ok || f.entity && !w.part.holds(entityKey(entry.Recorded)) || len(w.keys) > 0 && w.behind(entry.Recorded) {
+		return nil
+	}
+	err := w.fold(ctx, f, entry)
+	if err == nil {
+		return nil
+	}
+	w.revert()
+	if !w.takes(ctx, err) {
+		return err
+	}
+	w.park(entry.Recorded, err, nil)
+	w.engine.logger.Error("event parked", slog.String("projection", w.model.name), slog.Any("error", err))
+	return nil
+}
+
+// retry folds the letters of a key in order until one fails.
+func (w *keyedWorker[S]) retry(ctx context.Context, key string, at carillon.Position) error {
+	if err := w.load(ctx); err != nil || len(w.dirty) > 0 { // a later call finds nothing half done
+		return err
+	}
+	if w.stored < 0 {
+		w.stored, w.done = at, at
+	}
+	for {
+		letter, entry, err := w.first(ctx, w.engine.log, key)
+		if err != nil {
+			return err
+		}
+		if letter == nil {
+			delete(w.keys, key)
+			return nil
+		}
+		if f, ok := w.model.folds[entry.Type]; ok {
+			err = w.fold(ctx, f, entry)
+		}
+		if err != nil {
+			w.revert()
+			if !w.takes(ctx, err) {
+				return err
+			}
+			w.park(entry.Recorded, err, letter)
+		}
+		failed := err != nil
+		w.settling = func(tx carillon.ReadModelTx) error {
+			if failed {
+				return w.fail(tx, key)
+			}
+			return w.unpark(tx, letter)
+		}
+		err = w.commit(ctx, w.done, false)
+		w.settling = nil
+		if err != nil {
+			w.forget()
+			return err
+		}
+		if failed {
+			return nil
+		}
+	}
+}
+
 // mayWait reports that the dirty rows may wait for the next batch.
 func (w *keyedWorker[S]) mayWait() bool {
-	return len(w.dirty) > 0 && len(w.dirty) < commitRows && time.Since(w.since) < commitEvery
+	return len(w.dirty) > 0 && len(w.pending) == 0 && len(w.dirty) < commitRows && time.Since(w.since) < commitEvery
 }
 
 // fold folds one event into the rows in memory.
-func (w *keyedWorker[S]) fold(ctx context.Context, entry *eventlog.Entry) (err error) {
-	f, ok := w.model.folds[entry.Type]
-	if !ok {
-		return nil
-	}
+func (w *keyedWorker[S]) fold(ctx context.Context, f fold[S], entry *eventlog.Entry) (err error) {
 	defer func() {
-		cause := recover()
-		if cause != nil {
-			err = fmt.Errorf("fold panicked: %v", cause)
+		if panicked := recovered(recover()); panicked != nil {
+			err = fmt.Errorf("fold %w", panicked)
 		}
 		if err != nil {
 			err = fmt.Errorf("event %q at position %d: %w", entry.Type, entry.Position, err)
@@ -197,10 +264,10 @@ func (w *keyedWorker[S]) row(ctx context.Context, key string) (*row[S], error) {
 	switch {
 	case errors.Is(err, carillon.ErrNotFound):
 	case err != nil:
-		return nil, err
+		return nil, &storeError{err}
 	default:
 		if err := w.engine.codec.Decode(stored.Value, &r.state); err != nil {
-			return nil, fmt.Errorf("decode row %q: %w: rebuild the read model if the type of its state has changed", key, err)
+			return nil, &storeError{fmt.Errorf("decode row %q: %w: rebuild the read model if the type of its state has changed", key, err)}
 		}
 		r.version, r.exists, r.size = stored.Version, true, len(stored.Value)
 		w.bytes += r.size
@@ -211,7 +278,7 @@ func (w *keyedWorker[S]) row(ctx context.Context, key string) (*row[S], error) {
 
 // commit writes the dirty rows and the checkpoint in one transaction. Without dirty rows the checkpoint may wait.
 func (w *keyedWorker[S]) commit(ctx context.Context, through carillon.Position, caughtUp bool) error {
-	if len(w.dirty) == 0 && w.idle(through, caughtUp) {
+	if len(w.dirty) == 0 && len(w.pending) == 0 && w.settling == nil && w.idle(through, caughtUp) {
 		return nil
 	}
 	changed := make([]carillon.Row, len(w.dirty))
@@ -233,12 +300,20 @@ func (w *keyedWorker[S]) commit(ctx context.Context, through carillon.Position, 
 		if err := tx.Put(changed); err != nil {
 			return err
 		}
+		settle := w.write
+		if w.settling != nil {
+			settle = w.settling
+		}
+		if err := settle(tx); err != nil {
+			return err
+		}
 		return tx.Advance(through)
 	})
 	if err != nil {
 		return err
 	}
 	w.stored, w.since = through, time.Now()
+	w.written()
 	w.settle(changed)
 	return nil
 }
@@ -256,51 +331,4 @@ func (w *keyedWorker[S]) settle(written []carillon.Row) {
 		clear(w.rows)
 		w.bytes = 0
 	}
-}
-
-// rebuild folds the whole log into the shadow while the live model serves, then pauses the live one, folds what is left, and
-// switches.
-func (w *keyedWorker[S]) rebuild(ctx context.Context, pause func()) (carillon.Position, error) {
-	models := w.engine.store.ReadModels()
-	ref := carillon.ModelRef{Name: w.ref.Name, Shadow: true}
-	err := models.Update(ctx, ref, carillon.Refoldable, func(tx carillon.ReadModelTx) error { return tx.Clear() })
-	if err != nil {
-		return 0, err
-	}
-	shadow := newKeyedWorker(w.model, seat{engine: w.engine, ref: ref, part: whole(), stored: -1})
-	at, err := shadow.toHead(ctx, 0)
-	if err != nil {
-		return 0, err
-	}
-	pause()
-	if at, err = shadow.toHead(ctx, at); err != nil {
-		return 0, err
-	}
-	if err := shadow.flush(ctx, at); err != nil {
-		return 0, err
-	}
-	if err := models.Switch(ctx, w.ref.Name); err != nil {
-		return 0, err
-	}
-	w.forget()
-	return at, nil
-}
-
-// toHead applies everything that stands in the log after a position.
-func (w *keyedWorker[S]) toHead(ctx context.Context, at carillon.Position) (carillon.Position, error) {
-	for batch, err := range w.engine.log.Follow(ctx, at, eventlog.Prepare(w.prepare), eventlog.StopAtHead()) {
-		if err != nil {
-			return at, err
-		}
-		if reached, err := w.apply(ctx, batch, at); err != nil {
-			return reached, err
-		}
-		at = batch.Through
-	}
-	return at, nil
-}
-
-// flush writes the checkpoint although nothing is dirty.
-func (w *keyedWorker[S]) flush(ctx context.Context, at carillon.Position) error {
-	return w.engine.store.ReadModels().Update(ctx, w.ref, carillon.Flushed, func(tx carillon.ReadModelTx) error { return tx.Advance(at) })
 }

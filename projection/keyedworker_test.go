@@ -313,11 +313,15 @@ func TestAStateThatCannotBeStored(t *testing.T) {
 	})
 }
 
-// TestARowOfAnotherShape: a row that the present type of the state cannot read says what to do about it.
-func TestARowOfAnotherShape(t *testing.T) {
+// TestChangedFolds: a program with other folds makes the read model anew by itself, and serves the old rows until then. A program with
+// the folds of before leaves it alone from then on.
+func TestChangedFolds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(t, projection.Keyed("balances", projection.On("account.opened", func(string, opened) string { return "Ann" })))
+		old := func() *projection.Model[string] {
+			return projection.Keyed("balances", projection.On("account.opened", func(string, opened) string { return "Ann" }))
+		}
+		h := newHouse(t, old())
 		stop := h.run(t)
 		h.append(t, "account-1", "account.opened", opened{"Ann"})
 		synctest.Wait()
@@ -325,20 +329,58 @@ func TestARowOfAnotherShape(t *testing.T) {
 		model := balances()
 		h.restart(t, model)
 		h.append(t, "account-1", "account.credited", credited{Pence: 1})
-		h.run(t)
-		if status := h.status(t, "balances"); !strings.Contains(status.Error, "rebuild the read model if the type of its state has changed") {
-			t.Errorf("status %+v", status)
-		}
-		if err := h.engine.Rebuild(t.Context(), "balances"); err != nil {
-			t.Fatal(err)
-		}
+		stop = h.run(t)
 		<-time.After(time.Minute)
 		synctest.Wait()
-		if status := h.status(t, "balances"); status.State != projection.Live {
+		if status := h.status(t, "balances"); status.State != projection.Live || status.Lag != 0 {
 			t.Errorf("status %+v after the rebuild", status)
 		}
 		if got := said(rowsOf(t, model, h)); got != "1:{Owner:Ann Pence:1 Events:2} " {
 			t.Errorf("rows %s after the rebuild", got)
+		}
+		stop()
+		h.restart(t, old())
+		h.run(t)
+		<-time.After(time.Minute)
+		if status := h.status(t, "balances"); status.State != projection.Outdated {
+			t.Errorf("the old program's status is %+v", status)
+		}
+		if got := said(rowsOf(t, model, h)); got != "1:{Owner:Ann Pence:1 Events:2} " {
+			t.Errorf("rows %s after the old program ran", got)
+		}
+	})
+}
+
+// TestAPausedProjection stands still, also when the program starts again, until it is resumed.
+func TestAPausedProjection(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, balances())
+		stop := h.run(t)
+		h.append(t, "account-1", "account.opened", opened{"Ann"})
+		synctest.Wait()
+		if err := h.engine.Pause(t.Context(), "balances"); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(2 * time.Second)
+		h.append(t, "account-1", "account.credited", credited{Pence: 1})
+		<-time.After(time.Minute)
+		if status := h.status(t, "balances"); status.State != projection.Paused || status.Lag != 1 {
+			t.Errorf("status %+v while it is paused", status)
+		}
+		stop()
+		h.restart(t, balances())
+		h.run(t)
+		<-time.After(time.Minute)
+		if status := h.status(t, "balances"); status.State != projection.Paused {
+			t.Errorf("status %+v after a restart", status)
+		}
+		if err := h.engine.Resume(t.Context(), "balances"); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(2 * time.Second)
+		if status := h.status(t, "balances"); status.State != projection.Live || status.Lag != 0 {
+			t.Errorf("status %+v after it was resumed", status)
 		}
 	})
 }

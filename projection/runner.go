@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,6 +32,9 @@ type runner struct {
 	work     worker
 	progress progress
 	local    atomic.Bool // this process runs it
+	parking  parking     // names what is parked, for the retries
+	nudge    chan struct{}
+	pausing  pausing
 
 	rebuilding sync.Mutex
 	mu         sync.Mutex // held while the worker starts or applies a batch, and while a rebuild switches
@@ -44,21 +46,35 @@ type runner struct {
 var errMoved = errors.New("checkpoint moved")
 
 func newRunner(e *Engine, definition Definition, part segment, w worker) *runner {
-	r := &runner{engine: e, name: definition.Name(), kind: definition.Describe().Kind, part: part, work: w}
+	r := &runner{engine: e, name: definition.Name(), kind: definition.Describe().Kind, part: part, work: w, nudge: make(chan struct{}, 1)}
+	r.parking = newParking(e, r.name, part)
 	r.progress.state = Stopped
 	return r
 }
 
 // run follows the log until the context ends, trying again after failures.
 func (r *runner) run(ctx context.Context) {
-	pause := firstPause
+	pause, random := firstPause, r.engine.chance.fork()
 	for ctx.Err() == nil {
+		r.rest(ctx)
 		before := r.progress.status().Position
 		err := r.follow(ctx)
+		if errors.Is(err, errReshaped) {
+			r.progress.enter(Rebuilding, nil)
+			err = r.reshape(ctx)
+			if err == nil {
+				continue
+			}
+		}
 		if ctx.Err() != nil {
 			break
 		}
 		if errors.Is(err, errMoved) {
+			continue
+		}
+		if errors.Is(err, errOutdated) {
+			r.progress.enter(Outdated, nil)
+			rest(ctx, outdatedLook)
 			continue
 		}
 		if errors.Is(err, carillon.ErrLeaseLost) {
@@ -70,7 +86,7 @@ func (r *runner) run(ctx context.Context) {
 		r.progress.enter(Failing, err)
 		r.engine.logger.Error("projection failed, trying again", slog.String("projection", r.name),
 			slog.Duration("after", pause), slog.Any("error", err))
-		rest(ctx, pause/2+rand.N(pause/2))
+		rest(ctx, about(random, pause))
 		pause = min(2*pause, lastPause)
 	}
 	r.progress.enter(Stopped, nil)
@@ -93,13 +109,23 @@ func (r *runner) follow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	retrying, stopRetries := context.WithCancel(following)
+	var retries sync.WaitGroup
+	retries.Go(func() { r.retries(retrying) })
+	defer retries.Wait()
+	defer stopRetries()
+	if reactor, ok := r.work.(*reactorWorker); ok {
+		if err := reactor.run(following, at, &r.progress); err != nil {
+			return err
+		}
+		if errors.Is(context.Cause(following), errMoved) {
+			return errMoved
+		}
+		return ctx.Err()
+	}
 	working, stop := detach(ctx, drainLimit)
 	defer stop()
-	options := []eventlog.FollowOption{eventlog.Prepare(r.work.prepare)}
-	if _, ok := r.work.(*reactorWorker); !ok {
-		options = append(options, eventlog.Gather(gatherLimit, r.progress.hurry))
-	}
-	for batch, err := range r.engine.log.Follow(following, at, options...) {
+	for batch, err := range r.engine.log.Follow(following, at, eventlog.Prepare(r.work.prepare), eventlog.Gather(gatherLimit, r.progress.hurry)) {
 		if errors.Is(context.Cause(following), errMoved) {
 			return errMoved
 		}
@@ -119,6 +145,9 @@ func (r *runner) begin(ctx context.Context, interrupt context.CancelCauseFunc) (
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.interrupt = interrupt
+	if err := r.agree(ctx); err != nil {
+		return 0, err
+	}
 	if err := r.work.start(ctx); err != nil {
 		return 0, err
 	}
@@ -212,18 +241,32 @@ func (r *runner) safely(ctx context.Context, batch eventlog.Batch, from carillon
 }
 
 // rebuild has the worker rebuild, and moves the runner to where the new model stands.
-func (r *runner) rebuild(ctx context.Context) error {
+func (r *runner) rebuild(ctx context.Context, asked rebuilding) error {
 	r.rebuilding.Lock()
 	defer r.rebuilding.Unlock()
 	start := time.Now()
+	lease, release, err := r.claimRebuild(ctx)
+	if err != nil {
+		return fmt.Errorf("rebuild %q: %w", r.name, err)
+	}
+	defer release()
+	asked.lease = lease
 	paused := false
 	pause := func() {
-		r.mu.Lock()
-		paused = true
+		if !paused {
+			r.mu.Lock()
+			paused = true
+		}
 	}
-	at, err := r.work.rebuild(ctx, pause)
+	at, err := r.work.rebuild(ctx, pause, asked)
 	if paused {
 		defer r.mu.Unlock()
+	}
+	if w, ok := r.work.(fingerprinted); ok && err == nil && at >= 0 {
+		err = changeSettings(ctx, r.engine.store.ReadModels(), r.name, func(s *settings) {
+			s.Segments = r.part.of
+			s.remember(w.fingerprint())
+		})
 	}
 	if err != nil {
 		if paused && r.interrupt != nil { // half done: follow again from where the checkpoint stands now
@@ -231,6 +274,13 @@ func (r *runner) rebuild(ctx context.Context) error {
 			r.interrupt(errMoved)
 		}
 		return fmt.Errorf("rebuild %q: %w", r.name, err)
+	}
+	if at < 0 { // the old one was kept
+		return nil
+	}
+	if !paused {
+		r.mu.Lock()
+		defer r.mu.Unlock()
 	}
 	r.at = at
 	r.progress.reach(at, time.Now())

@@ -30,7 +30,7 @@ func TestStartBesideRebuild(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() { ended <- r.follow(ctx) }()
-		if err := r.rebuild(t.Context()); err != nil {
+		if err := r.rebuild(t.Context(), rebuilding{}); err != nil {
 			t.Error(err)
 		}
 		cancel()

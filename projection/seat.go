@@ -14,10 +14,11 @@ type seat struct {
 	part   segment
 	lease  *carillon.Lease   // nil where nobody else could write
 	stored carillon.Position // the checkpoint in the store, -1 while it is not known
+	parking
 }
 
 func newSeat(e *Engine, name string, part segment) seat {
-	return seat{engine: e, ref: carillon.ModelRef{Name: name, Segment: part.index}, part: part, stored: -1}
+	return seat{engine: e, ref: carillon.ModelRef{Name: name, Segment: part.index}, part: part, stored: -1, parking: newParking(e, name, part)}
 }
 
 func (s *seat) hold(lease *carillon.Lease) { s.lease = lease }
@@ -43,6 +44,9 @@ func (s *seat) update(ctx context.Context, durability carillon.Durability, fn fu
 func (s *seat) unmoved(tx carillon.ReadModelTx) error {
 	at, err := tx.Checkpoint()
 	if err == nil && at != s.stored {
+		if s.lease != nil { // nobody else may write, so a rebuild has taken the model's place
+			return errMoved
+		}
 		err = fmt.Errorf("the checkpoint is at %d, not at %d: somebody else writes this read model: %w", at, s.stored, carillon.ErrConflict)
 	}
 	return err

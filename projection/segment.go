@@ -16,15 +16,18 @@ type segment struct{ index, of int }
 // whole is the only segment of a projection that is not split.
 func whole() segment { return segment{of: 1} }
 
-// holds reports whether a key belongs to the segment.
-func (s segment) holds(key string) bool {
-	if s.of == 1 {
-		return true
+// segmentOf is the index of the segment that holds a key.
+func segmentOf(key string, of int) int {
+	if of == 1 {
+		return 0
 	}
 	hash := fnv.New32a()
 	hash.Write([]byte(key))
-	return int(hash.Sum32()%uint32(s.of)) == s.index
+	return int(hash.Sum32() % uint32(of))
 }
+
+// holds reports whether a key belongs to the segment.
+func (s segment) holds(key string) bool { return segmentOf(key, s.of) == s.index }
 
 // segmented is a definition in parts.
 type segmented struct {

@@ -3,6 +3,7 @@ package projection
 import (
 	"context"
 	"fmt"
+	"log/slog"
 
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/eventlog"
@@ -30,13 +31,14 @@ func (w *sqlWorker) prepare(*eventlog.Entry) {}
 // start makes the tables.
 func (w *sqlWorker) start(ctx context.Context) error {
 	w.stored = -1
-	return w.write(ctx, carillon.Flushed, func(tx carillon.ReadModelTx, tables carillon.SQLExecutor) error {
+	w.parking.forget()
+	return w.transaction(ctx, carillon.Flushed, func(tx carillon.ReadModelTx, tables carillon.SQLExecutor) error {
 		_, err := tables.ExecContext(ctx, w.tables.schema)
 		return err
 	})
 }
 
-func (w *sqlWorker) write(ctx context.Context, durability carillon.Durability, fn func(carillon.ReadModelTx, carillon.SQLExecutor) error) error {
+func (w *sqlWorker) transaction(ctx context.Context, durability carillon.Durability, fn func(carillon.ReadModelTx, carillon.SQLExecutor) error) error {
 	return w.update(ctx, durability, func(tx carillon.ReadModelTx) error {
 		tables, ok := tx.(carillon.SQLTx)
 		if !ok {
@@ -47,38 +49,55 @@ func (w *sqlWorker) write(ctx context.Context, durability carillon.Durability, f
 }
 
 func (w *sqlWorker) apply(ctx context.Context, batch eventlog.Batch, from carillon.Position) (carillon.Position, error) {
+	if err := w.load(ctx); err != nil {
+		return from, err
+	}
 	if w.stored < 0 {
 		w.stored = from
 	}
-	failed, err := w.commit(ctx, batch.Entries, batch.Through, batch.CaughtUp)
-	if err == nil {
-		return batch.Through, nil
+	entries := batch.Entries
+	for {
+		failed, err := w.commit(ctx, entries, batch.Through, batch.CaughtUp)
+		if err == nil {
+			return batch.Through, nil
+		}
+		if failed < 0 {
+			w.parking.forget()
+			return from, err
+		}
+		// What came before the failing event is sound: commit it, then park the event, or report the failure.
+		through := entries[failed].Position - 1
+		if failed > 0 {
+			if _, prefix := w.commit(ctx, entries[:failed], through, false); prefix != nil {
+				w.parking.forget()
+				return from, prefix
+			}
+			from = through
+		}
+		if !w.takes(ctx, err) {
+			return from, err
+		}
+		w.park(entries[failed].Recorded, err, nil)
+		w.engine.logger.Error("event parked", slog.String("projection", w.tables.name), slog.Any("error", err))
+		entries = entries[failed+1:]
 	}
-	if failed <= 0 {
-		return from, err
-	}
-	// What came before the failing event is sound: commit it, then report the failure.
-	through := batch.Entries[failed].Position - 1
-	if _, prefix := w.commit(ctx, batch.Entries[:failed], through, false); prefix != nil {
-		return from, prefix
-	}
-	return through, err
 }
 
-// commit hands entries to their handlers in one transaction. failed is the index of the entry that did not work, -1 for the
-// transaction itself.
+// commit hands entries to their handlers in one transaction, and parks those whose key is parked. failed is the index of the entry that
+// did not work, -1 for the transaction itself.
 func (w *sqlWorker) commit(ctx context.Context, entries []eventlog.Entry, through carillon.Position, caughtUp bool) (failed int, err error) {
 	failed = -1
-	if !w.concerned(entries) && w.idle(through, caughtUp) {
+	if !w.concerned(entries) && len(w.pending) == 0 && w.idle(through, caughtUp) {
 		return failed, nil
 	}
-	err = w.write(ctx, carillon.Refoldable, func(tx carillon.ReadModelTx, tables carillon.SQLExecutor) error {
+	parked := len(w.pending)
+	err = w.transaction(ctx, carillon.Refoldable, func(tx carillon.ReadModelTx, tables carillon.SQLExecutor) error {
 		if err := w.unmoved(tx); err != nil {
 			return err
 		}
 		for i := range entries {
 			handle, ok := w.handler(&entries[i])
-			if !ok {
+			if !ok || len(w.keys) > 0 && w.behind(entries[i].Recorded) {
 				continue
 			}
 			if err := guarded(ctx, handle, tables, w.engine.codec, &entries[i]); err != nil {
@@ -86,19 +105,62 @@ func (w *sqlWorker) commit(ctx context.Context, entries []eventlog.Entry, throug
 				return fmt.Errorf("event %q at position %d: %w", entries[i].Type, entries[i].Position, err)
 			}
 		}
+		if err := w.write(tx); err != nil {
+			return err
+		}
 		return tx.Advance(through)
 	})
-	if err == nil {
-		w.stored = through
+	if err != nil {
+		w.pending = w.pending[:parked]
+		return failed, err
 	}
-	return failed, err
+	w.stored = through
+	w.written()
+	return failed, nil
+}
+
+// retry hands the letters of a key to their handlers in order until one fails.
+func (w *sqlWorker) retry(ctx context.Context, key string, _ carillon.Position) error {
+	if err := w.load(ctx); err != nil {
+		return err
+	}
+	for {
+		letter, entry, err := w.first(ctx, w.engine.log, key)
+		if err != nil {
+			return err
+		}
+		if letter == nil {
+			delete(w.keys, key)
+			return nil
+		}
+		handled := false
+		err = w.transaction(ctx, carillon.Refoldable, func(tx carillon.ReadModelTx, tables carillon.SQLExecutor) error {
+			if handle, ok := w.handler(entry); ok {
+				if err := guarded(ctx, handle, tables, w.engine.codec, entry); err != nil {
+					return fmt.Errorf("event %q at position %d: %w", entry.Type, entry.Position, err)
+				}
+			}
+			handled = true
+			return w.unpark(tx, letter)
+		})
+		if err == nil {
+			continue
+		}
+		if handled || !w.takes(ctx, err) {
+			return err
+		}
+		w.park(entry.Recorded, err, letter)
+		err = w.update(ctx, carillon.Refoldable, func(tx carillon.ReadModelTx) error { return w.fail(tx, key) })
+		w.pending = nil
+		return err
+	}
 }
 
 // guarded calls a handler; its panic is its failure, and the transaction is rolled back as for any other.
 func guarded(ctx context.Context, handle statement, tables carillon.SQLExecutor, codec carillon.Codec, entry *eventlog.Entry) (err error) {
 	defer func() {
-		if cause := recover(); cause != nil {
-			err = fmt.Errorf("handler panicked: %v", cause)
+		if panicked := recovered(recover()); panicked != nil {
+			err = fmt.Errorf("handler %w", panicked)
 		}
 	}()
 	return handle(ctx, tables, codec, entry)
@@ -120,16 +182,26 @@ func (w *sqlWorker) concerned(entries []eventlog.Entry) bool {
 }
 
 // rebuild empties the tables and lets them fill again from the first event; queries see them fill.
-func (w *sqlWorker) rebuild(ctx context.Context, pause func()) (carillon.Position, error) {
+func (w *sqlWorker) rebuild(ctx context.Context, pause func(), asked rebuilding) (carillon.Position, error) {
+	if asked.report != nil || asked.keep {
+		return 0, fmt.Errorf("its tables are emptied and filled again, there is nothing to compare: %w", carillon.ErrUnsupported)
+	}
 	if w.tables.empty == "" {
 		return 0, fmt.Errorf("it names no statement that empties its tables, see projection.Empty: %w", carillon.ErrUnsupported)
 	}
 	pause()
-	err := w.write(ctx, carillon.Flushed, func(tx carillon.ReadModelTx, tables carillon.SQLExecutor) error {
+	drop, err := w.anew(ctx)
+	if err != nil {
+		return 0, err
+	}
+	err = w.transaction(ctx, carillon.Flushed, func(tx carillon.ReadModelTx, tables carillon.SQLExecutor) error {
 		if _, err := tables.ExecContext(ctx, w.tables.schema); err != nil {
 			return err
 		}
 		if _, err := tables.ExecContext(ctx, w.tables.empty); err != nil {
+			return err
+		}
+		if err := drop(tx); err != nil {
 			return err
 		}
 		return tx.Advance(0)
@@ -137,6 +209,7 @@ func (w *sqlWorker) rebuild(ctx context.Context, pause func()) (carillon.Positio
 	if err != nil {
 		return 0, err
 	}
+	w.parking.forget()
 	w.stored = 0
 	at := carillon.Position(0)
 	for batch, err := range w.engine.log.Follow(ctx, 0, eventlog.StopAtHead()) {
@@ -148,5 +221,5 @@ func (w *sqlWorker) rebuild(ctx context.Context, pause func()) (carillon.Positio
 		}
 	}
 	w.stored = -1
-	return at, w.write(ctx, carillon.Flushed, func(tx carillon.ReadModelTx, _ carillon.SQLExecutor) error { return tx.Advance(at) })
+	return at, w.transaction(ctx, carillon.Flushed, func(tx carillon.ReadModelTx, _ carillon.SQLExecutor) error { return tx.Advance(at) })
 }

@@ -21,6 +21,12 @@ const (
 	CatchingUp State = "catching up"
 	// Live: it has seen the end of the log and follows it.
 	Live State = "live"
+	// Paused: somebody has paused it, see [Engine.Pause].
+	Paused State = "paused"
+	// Rebuilding: its folds have changed; the old rows are served while new ones are made.
+	Rebuilding State = "rebuilding"
+	// Outdated: a newer version of the program keeps the read model, and this one leaves it alone.
+	Outdated State = "outdated"
 	// Elsewhere: another process runs it, or some of its segments.
 	Elsewhere State = "elsewhere"
 	// Failing: an event or the store stops it; it keeps trying.
@@ -43,7 +49,7 @@ type Status struct {
 
 // with is the status of two segments together: the slower one's position, and the worse state.
 func (s Status) with(other Status) Status {
-	worse := map[State]int{Live: 0, Elsewhere: 1, CatchingUp: 2, Stopped: 3, Failing: 4}
+	worse := map[State]int{Live: 0, Elsewhere: 1, CatchingUp: 2, Rebuilding: 3, Outdated: 4, Paused: 5, Stopped: 6, Failing: 7}
 	if worse[other.State] > worse[s.State] {
 		s.State, s.Error = other.State, other.Error
 	}

@@ -1,0 +1,265 @@
+package projection
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/carillon-go/carillon"
+	"github.com/carillon-go/carillon/eventlog"
+)
+
+const (
+	// switchTries is how often a shadow that was overtaken catches up and tries to take the live model's place before the live one is held
+	// still for it.
+	switchTries = 20
+	// comparedRows is how many rows are compared at a time.
+	comparedRows = 1000
+)
+
+// shadow is a read model being made anew beside the live one.
+type shadow[S any] struct {
+	worker *keyedWorker[S]
+	live   carillon.ModelRef
+	of     int // segments of the live model
+	at     carillon.Position
+	drop   func(carillon.ReadModelTx) error // takes away the letters of the live model
+}
+
+// rebuild folds the whole log into a shadow while the live model serves, compares the two if that is asked for, and switches.
+func (w *keyedWorker[S]) rebuild(ctx context.Context, pause func(), asked rebuilding) (carillon.Position, error) {
+	s, err := w.newShadow(ctx, asked.lease)
+	if err != nil {
+		return 0, err
+	}
+	if err := s.toHead(ctx); err != nil {
+		return 0, err
+	}
+	if asked.report != nil {
+		if err := s.compare(ctx, asked.report); err != nil {
+			return 0, errors.Join(err, s.discard(ctx))
+		}
+	}
+	if asked.keep {
+		return -1, s.discard(ctx)
+	}
+	for try := 0; ; try++ {
+		if try == switchTries || w.engine.claims == nil {
+			pause()
+		}
+		if err := s.toHead(ctx); err != nil {
+			return 0, err
+		}
+		err := s.replace(ctx)
+		if errors.Is(err, carillon.ErrConflict) && try < 2*switchTries { // the live model was ahead
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		break
+	}
+	w.forget()
+	return s.at, nil
+}
+
+// newShadow makes an empty shadow.
+func (w *keyedWorker[S]) newShadow(ctx context.Context, lease *carillon.Lease) (*shadow[S], error) {
+	place := newSeat(w.engine, w.ref.Name, whole())
+	place.ref.Shadow, place.lease = true, lease
+	s := &shadow[S]{worker: newKeyedWorker(w.model, place), live: carillon.ModelRef{Name: w.ref.Name}, of: w.part.of}
+	if err := place.update(ctx, carillon.Refoldable, func(tx carillon.ReadModelTx) error { return tx.Clear() }); err != nil {
+		return nil, err
+	}
+	drop, err := s.worker.anew(ctx) // of all segments: the shadow is whole
+	s.drop = drop
+	s.worker.keys, s.worker.later = make(map[string]bool), true
+	return s, err
+}
+
+// toHead folds everything that stands in the log.
+func (s *shadow[S]) toHead(ctx context.Context) error { return s.fold(ctx, -1) }
+
+// fold folds events up to a position, or up to the end of the log when that is negative.
+func (s *shadow[S]) fold(ctx context.Context, to carillon.Position) error {
+	if to >= 0 && s.at >= to {
+		return nil
+	}
+	for batch, err := range s.worker.engine.log.Follow(ctx, s.at, eventlog.Prepare(s.worker.prepare), eventlog.StopAtHead()) {
+		if err != nil {
+			return err
+		}
+		if to >= 0 && batch.Through > to {
+			batch.Entries, batch.Through = batch.Entries[:max(0, len(batch.Entries)-int(batch.Through-to))], to
+			batch.CaughtUp, batch.More = true, false
+		}
+		if _, err := s.worker.apply(ctx, batch, s.at); err != nil {
+			return err
+		}
+		s.at = batch.Through
+		if s.at == to {
+			break
+		}
+	}
+	return s.settle(ctx)
+}
+
+// settle writes what was put off.
+func (s *shadow[S]) settle(ctx context.Context) error {
+	if len(s.worker.dirty) == 0 {
+		return nil
+	}
+	return s.worker.commit(ctx, s.at, true)
+}
+
+// replace writes the checkpoints of all segments and the letters, and puts the shadow in the live model's place. [carillon.ErrConflict]
+// says that the live model is ahead of it.
+func (s *shadow[S]) replace(ctx context.Context) error {
+	for index := range s.of {
+		place := s.worker.seat
+		place.ref.Segment = index
+		err := place.update(ctx, carillon.Flushed, func(tx carillon.ReadModelTx) error {
+			if index == 0 {
+				letters := s.worker.parking
+				letters.later, letters.pending = false, spread(letters.pending, s.of)
+				if err := errors.Join(s.drop(tx), letters.write(tx)); err != nil {
+					return err
+				}
+			}
+			return tx.Advance(s.at)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	s.worker.stored = s.at
+	return s.worker.engine.store.ReadModels().Switch(ctx, s.live.Name)
+}
+
+// discard empties the shadow.
+func (s *shadow[S]) discard(ctx context.Context) error {
+	return s.worker.update(context.WithoutCancel(ctx), carillon.Refoldable, func(tx carillon.ReadModelTx) error { return tx.Clear() })
+}
+
+// compare reports every row in which the shadow differs from the live model, both as of one position: the live row says as of which, and
+// the shadow is taken there.
+func (s *shadow[S]) compare(ctx context.Context, report func(Difference) error) error {
+	models := s.worker.engine.store.ReadModels()
+	for after := ""; ; {
+		old, err := models.Rows(ctx, s.live, after, comparedRows)
+		if err != nil {
+			return err
+		}
+		made, err := models.Rows(ctx, s.worker.ref, after, comparedRows)
+		if err != nil {
+			return err
+		}
+		suspects, last := suspicious(old, made)
+		for _, key := range suspects {
+			if err := s.confirm(ctx, key, report); err != nil {
+				return err
+			}
+		}
+		if last == "" {
+			return nil
+		}
+		after = last
+	}
+}
+
+// suspicious are the keys in which two pages of rows differ, up to the last key that both pages reach; last is empty at the end.
+func suspicious(old, made []carillon.Row) (keys []string, last string) {
+	if len(old) == comparedRows {
+		last = old[len(old)-1].Key
+	}
+	if len(made) == comparedRows && (last == "" || made[len(made)-1].Key < last) {
+		last = made[len(made)-1].Key
+	}
+	values := make(map[string][]byte, len(made))
+	for _, row := range made {
+		if last == "" || row.Key <= last {
+			values[row.Key] = row.Value
+		}
+	}
+	for _, row := range old {
+		if last != "" && row.Key > last {
+			continue
+		}
+		value, ok := values[row.Key]
+		if !ok || !bytes.Equal(value, row.Value) {
+			keys = append(keys, row.Key)
+		}
+		delete(values, row.Key)
+	}
+	for key := range values {
+		keys = append(keys, key)
+	}
+	return keys, last
+}
+
+// confirm compares one row as of one position.
+func (s *shadow[S]) confirm(ctx context.Context, key string, report func(Difference) error) error {
+	models := s.worker.engine.store.ReadModels()
+	for {
+		live := s.live
+		live.Segment = segmentOf(key, s.of)
+		old, at, err := models.Row(ctx, live, key)
+		if err != nil && !errors.Is(err, carillon.ErrNotFound) {
+			return err
+		}
+		if at < s.at { // the shadow is ahead: wait until the live model is there
+			rest(ctx, pollElsewhere)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if head, err := s.worker.engine.log.Head(ctx); err != nil || head > s.at {
+				continue
+			}
+			if same, err := s.same(ctx, key, old); err != nil || same {
+				return err
+			}
+			if !s.catchesUp(ctx, live) {
+				return report(Difference{Key: key, Old: old.Value, New: s.value(ctx, key)})
+			}
+			continue
+		}
+		if err := s.fold(ctx, at); err != nil {
+			return err
+		}
+		same, err := s.same(ctx, key, old)
+		if err != nil || same {
+			return err
+		}
+		return report(Difference{Key: key, Old: old.Value, New: s.value(ctx, key)})
+	}
+}
+
+// catchesUp waits a while for the live model to write its checkpoint; one that has nothing to do does not move it.
+func (s *shadow[S]) catchesUp(ctx context.Context, live carillon.ModelRef) bool {
+	for range 2 * time.Second / pollElsewhere {
+		at, err := checkpoint(ctx, s.worker.engine.store.ReadModels(), live)
+		if err == nil && at >= s.at {
+			return true
+		}
+		rest(ctx, pollElsewhere)
+	}
+	return false
+}
+
+func (s *shadow[S]) same(ctx context.Context, key string, old carillon.Row) (bool, error) {
+	row, _, err := s.worker.engine.store.ReadModels().Row(ctx, s.worker.ref, key)
+	if err != nil && !errors.Is(err, carillon.ErrNotFound) {
+		return false, fmt.Errorf("row %q of the shadow: %w", key, err)
+	}
+	return bytes.Equal(row.Value, old.Value) && row.Version == old.Version, nil
+}
+
+func (s *shadow[S]) value(ctx context.Context, key string) []byte {
+	row, _, err := s.worker.engine.store.ReadModels().Row(ctx, s.worker.ref, key)
+	if err != nil {
+		return nil
+	}
+	return row.Value
+}

@@ -1,0 +1,91 @@
+package projection
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/carillon-go/carillon"
+)
+
+const (
+	// retryLook is how often a consumer looks whether somebody asked for another try of a parked key.
+	retryLook = time.Second
+	// sqlAttempts is how often an event that a SQL projection could not handle is tried before it waits for somebody to ask: what the
+	// database refuses now it may take a moment later. A keyed fold is pure and is tried once.
+	sqlAttempts = 5
+)
+
+// retries tries parked keys again: all of them when the process starts, since a deploy may have mended what they failed of, and then those
+// that somebody asks for.
+func (r *runner) retries(ctx context.Context) {
+	port := r.parking.port
+	if port == nil {
+		return
+	}
+	look := time.NewTicker(retryLook)
+	defer look.Stop()
+	for all := true; ; all = false {
+		keys, err := port.Keys(ctx, r.name)
+		for _, key := range keys {
+			if strings.HasPrefix(key.Key, r.parking.prefix) && (all || key.Retry || r.due(ctx, key.Key)) && err == nil {
+				err = r.retry(ctx, key.Key)
+			}
+		}
+		if err != nil && ctx.Err() == nil {
+			r.engine.logger.Error("parked events not tried", slog.String("projection", r.name), slog.Any("error", err))
+		}
+		select {
+		case <-look.C:
+		case <-r.nudge:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// due reports whether a key is tried again without being asked for.
+func (r *runner) due(ctx context.Context, key string) bool {
+	if _, ok := r.work.(*sqlWorker); !ok {
+		return false
+	}
+	letters, err := r.parking.port.Letters(ctx, r.name, key, 0, 1)
+	if err != nil || len(letters) == 0 || letters[0].Attempts >= sqlAttempts {
+		return false
+	}
+	return time.Since(letters[0].Last) >= firstPause<<letters[0].Attempts
+}
+
+// retry tries one key, between batches of the projection.
+func (r *runner) retry(ctx context.Context, key string) error {
+	if _, ok := r.work.(*reactorWorker); !ok {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+	}
+	return r.work.retry(ctx, key, r.at)
+}
+
+// Retry asks for another try of a parked key of a projection or reactor, in whatever process it runs: its events are handled in order until
+// one fails. Errors: [carillon.ErrNotFound] for a name or key that is not there, [carillon.ErrUnsupported] on a store that parks
+// nothing.
+func (e *Engine) Retry(ctx context.Context, name, key string) error {
+	runners, err := e.find(name)
+	if err != nil {
+		return err
+	}
+	store, ok := e.store.(carillon.DeadLetterStore)
+	if !ok {
+		return carillon.ErrUnsupported
+	}
+	if err := store.DeadLetters().Retry(ctx, name, key); err != nil {
+		return err
+	}
+	for _, r := range runners {
+		select {
+		case r.nudge <- struct{}{}:
+		default:
+		}
+	}
+	return nil
+}
