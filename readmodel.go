@@ -57,7 +57,7 @@ type ReadModels interface {
 	// Rows returns rows in order of key after a key (empty for the first), at most limit of them.
 	Rows(ctx context.Context, model ModelRef, after string, limit int) ([]Row, error)
 
-	// Models lists what the store holds, in order of name. Models with a checkpoint and no rows are listed too.
+	// Models lists what the store holds, in order of name. Names that begin with "carillon." are what engines keep for themselves. Models with a checkpoint and no rows are listed too.
 	Models(ctx context.Context) ([]ModelInfo, error)
 
 	// Switch makes the shadow the live model and drops the old rows, atomically; [ErrNotFound] when there is no shadow, [ErrConflict]

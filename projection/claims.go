@@ -44,6 +44,7 @@ type claims struct {
 	stuck   map[string]time.Time // segments that nobody else took, and when that was found out
 	free    map[string]int       // looks in a row that found a segment free
 	renewed time.Time
+	self    carillon.Lease // says that this process lives
 }
 
 // tenure is the time a process holds a segment.
@@ -138,9 +139,11 @@ func (c *claims) round(ctx context.Context) error {
 // renew makes the process known and extends its leases. A segment whose lease is gone is stopped.
 func (c *claims) renew(ctx context.Context) error {
 	at := time.Now() // before the call: the lease runs from then at the earliest
-	if _, err := c.leases.Claim(ctx, processPrefix+c.holder, c.holder, c.term); err != nil {
+	self, err := c.leases.Claim(ctx, processPrefix+c.holder, c.holder, c.term)
+	if err != nil {
 		return err
 	}
+	c.self = self
 	leases, err := c.leases.Renew(ctx, c.holder, c.term)
 	if err != nil {
 		return err
@@ -237,7 +240,7 @@ func (c *claims) stopAll() {
 
 // giveUp stops everything side by side and releases it, so that others need not wait.
 func (c *claims) giveUp(ctx context.Context) {
-	leases := []carillon.Lease{{Name: processPrefix + c.holder, Holder: c.holder, Epoch: 1}}
+	leases := []carillon.Lease{c.self}
 	var stopping sync.WaitGroup
 	for _, t := range c.held {
 		leases = append(leases, t.lease)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -101,6 +102,9 @@ func (e *Engine) Add(definition Definition) error {
 	defer e.mu.Unlock()
 	if slices.ContainsFunc(e.runners, func(r *runner) bool { return r.name == definition.Name() }) {
 		return carillon.Invalidf(fmt.Sprintf("projection %q", definition.Name()), "its name is taken by another projection or reactor")
+	}
+	if strings.HasPrefix(definition.Name(), "carillon.") {
+		return carillon.Invalidf(fmt.Sprintf("projection %q", definition.Name()), "names that begin with carillon. are taken")
 	}
 	parts, err := e.parts(definition)
 	if err != nil {

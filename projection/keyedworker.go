@@ -130,13 +130,29 @@ func (w *keyedWorker[S]) foldOrPark(ctx context.Context, entry *eventlog.Entry) 
 	return nil
 }
 
-// retry folds the letters of a key in order until one fails.
-func (w *keyedWorker[S]) retry(ctx context.Context, key string, at carillon.Position) error {
-	if err := w.load(ctx); err != nil || len(w.dirty) > 0 { // a later call finds nothing half done
+// catchUp writes what was put off, so that the rows are as of a position.
+func (w *keyedWorker[S]) catchUp(ctx context.Context, at carillon.Position) error {
+	if err := w.load(ctx); err != nil {
 		return err
 	}
 	if w.stored < 0 {
 		w.stored, w.done = at, at
+	}
+	if len(w.dirty) == 0 && len(w.pending) == 0 {
+		return nil
+	}
+	if err := w.commit(ctx, at, false); err != nil {
+		w.forget()
+		return err
+	}
+	w.done = at
+	return nil
+}
+
+// retry folds the letters of a key in order until one fails.
+func (w *keyedWorker[S]) retry(ctx context.Context, key string, at carillon.Position) error {
+	if err := w.catchUp(ctx, at); err != nil {
+		return err
 	}
 	for {
 		letter, entry, err := w.first(ctx, w.engine.log, key)

@@ -150,19 +150,9 @@ func (p *parking) anew(ctx context.Context) (drop func(carillon.ReadModelTx) err
 	if err := p.load(ctx); err != nil {
 		return nil, err
 	}
-	var old []carillon.DeadLetter
-	for key := range p.keys {
-		for after := carillon.Position(0); ; {
-			letters, err := p.port.Letters(ctx, p.consumer, key, after, lettersPage)
-			if err != nil {
-				return nil, err
-			}
-			old = append(old, letters...)
-			if len(letters) < lettersPage {
-				break
-			}
-			after = letters[len(letters)-1].Position
-		}
+	old, err := p.letters(ctx)
+	if err != nil {
+		return nil, err
 	}
 	return func(tx carillon.ReadModelTx) error {
 		for i := range old {
@@ -198,6 +188,24 @@ func (p *parking) fail(tx carillon.ReadModelTx, key string) error {
 		return err
 	}
 	return errors.Join(p.write(tx), parks.Tried(key))
+}
+
+// letters returns every letter of the segment.
+func (p *parking) letters(ctx context.Context) (all []carillon.DeadLetter, err error) {
+	for key := range p.keys {
+		for after := carillon.Position(0); ; {
+			letters, err := p.port.Letters(ctx, p.consumer, key, after, lettersPage)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, letters...)
+			if len(letters) < lettersPage {
+				break
+			}
+			after = letters[len(letters)-1].Position
+		}
+	}
+	return all, nil
 }
 
 // first returns the first letter of a key with its event; nil when the key has none.

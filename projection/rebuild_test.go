@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -289,4 +290,98 @@ func TestRebuildRefuses(t *testing.T) {
 	if err := h.engine.Rebuild(t.Context(), "nobody"); !errors.Is(err, carillon.ErrNotFound) {
 		t.Errorf("a name nobody has: %v", err)
 	}
+}
+
+// TestACompareReports the rows that differ, and no others, while events go on coming, and keeps the old rows when that is asked for.
+func TestACompareReports(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		model := balances()
+		h := newHouse(t, model)
+		stop := h.run(t)
+		defer stop()
+		for account := range 2500 {
+			h.append(t, fmt.Sprintf("account-%04d", account), "account.credited", credited{Pence: 1})
+		}
+		h.wait(t, "balances", 2500)
+		spoil := func(tx carillon.ReadModelTx) error {
+			return tx.Put([]carillon.Row{
+				{Key: "0007", Version: 1, Value: []byte(`{"Owner":"nobody"}`)}, {Key: "1234", Value: nil}, {Key: "9999", Version: 1, Value: []byte(`{}`)},
+			})
+		}
+		if err := h.models.Update(t.Context(), carillon.ModelRef{Name: "balances"}, carillon.Refoldable, spoil); err != nil {
+			t.Fatal(err)
+		}
+		appending := make(chan struct{})
+		writing, stopWriting := context.WithCancel(t.Context())
+		go func() {
+			defer close(appending)
+			for i := 0; writing.Err() == nil; i++ {
+				h.append(t, fmt.Sprintf("account-%04d", 2000+i%50), "account.credited", credited{Pence: 1})
+				<-time.After(time.Millisecond)
+			}
+		}()
+		compare := func(options ...projection.RebuildOption) (different []string) {
+			options = append(options, projection.Compare(func(d projection.Difference) error {
+				different = append(different, d.Key)
+				return nil
+			}))
+			if err := h.engine.Rebuild(t.Context(), "balances", options...); err != nil {
+				t.Error(err)
+			}
+			slices.Sort(different)
+			return different
+		}
+		want := []string{"0007", "1234", "9999"}
+		if got := compare(projection.KeepOld()); !slices.Equal(got, want) {
+			t.Errorf("rows %q differ, want %q", got, want)
+		}
+		if got := compare(); !slices.Equal(got, want) {
+			t.Errorf("rows %q differ after the old ones were kept, want %q", got, want)
+		}
+		if got := compare(); len(got) > 0 {
+			t.Errorf("rows %q differ after the rebuild, want none", got)
+		}
+		stopWriting()
+		<-appending
+	})
+}
+
+// TestRewind makes one row anew, and no other.
+func TestRewind(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		model := balances()
+		h := newHouse(t, model)
+		stop := h.run(t)
+		defer stop()
+		var last carillon.Position
+		for range 3 {
+			h.append(t, "account-1", "account.credited", credited{Pence: 5})
+			last = h.append(t, "account-2", "account.credited", credited{Pence: 7})
+		}
+		h.wait(t, "balances", last)
+		stop()
+		spoil := func(tx carillon.ReadModelTx) error {
+			return tx.Put([]carillon.Row{{Key: "1", Version: 1, Value: []byte(`{"Pence":1}`)}, {Key: "2", Version: 1, Value: []byte(`{"Pence":2}`)}})
+		}
+		if err := h.models.Update(t.Context(), carillon.ModelRef{Name: "balances"}, carillon.Refoldable, spoil); err != nil {
+			t.Fatal(err)
+		}
+		h.restart(t, model)
+		for range 2 { // stopped, and running
+			if err := h.engine.Rewind(t.Context(), "balances", "1"); err != nil {
+				t.Fatal(err)
+			}
+			if got := said(rowsOf(t, model, h)); got != "1:{Owner: Pence:15 Events:3} 2:{Owner: Pence:2 Events:0} " {
+				t.Errorf("rows %s", got)
+			}
+			stop = h.run(t)
+			defer stop()
+			h.wait(t, "balances", last)
+		}
+		if err := h.engine.Rewind(t.Context(), "nothing", "1"); !errors.Is(err, carillon.ErrNotFound) {
+			t.Errorf("a projection that is not there: %v", err)
+		}
+	})
 }

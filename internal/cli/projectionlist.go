@@ -2,12 +2,17 @@ package cli
 
 import (
 	"context"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/carillon-go/carillon"
 )
+
+// ownModels begin the names of what engines keep for themselves.
+const ownModels = "carillon."
 
 // projectionList prints where the read models of a store stand.
 type projectionList struct {
@@ -51,6 +56,7 @@ func (l *projectionList) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		models = slices.DeleteFunc(models, func(model carillon.ModelInfo) bool { return strings.HasPrefix(model.Name, ownModels) })
 		head, err := store.Log().Head(ctx) // read last: no checkpoint is ahead of it
 		if err != nil {
 			return err
