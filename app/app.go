@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"reflect"
+	"slices"
 	"sync"
 
 	"github.com/carillon-go/carillon"
@@ -131,7 +133,8 @@ func (a *App) Running(ctx context.Context) (*Running, error) {
 // assemble binds the parts to an open store.
 func (a *App) assemble(store carillon.Store) (*Running, []Server, error) {
 	r := &Running{Store: store, Log: eventlog.New(store.Log()), Codec: codec.JSON(), Logger: a.logger, Describe: a.Describe}
-	r.Projections = projection.NewEngine(r.Log, store, projection.WithLogger(a.logger), projection.WithCodec(r.Codec))
+	r.Projections = projection.NewEngine(r.Log, store, projection.WithLogger(a.logger), projection.WithCodec(r.Codec),
+		projection.KnownTypes(a.eventTypes()...))
 	runtime := sourcing.Runtime{Log: r.Log, Snapshots: store.Snapshots(), Codec: r.Codec, Logger: a.logger}
 	var endpoints []carillon.Endpoint
 	var servers []Server
@@ -172,6 +175,19 @@ func (a *App) assemble(store carillon.Store) (*Running, []Server, error) {
 	middleware := append([]carillon.Middleware{cqrs.Recover(), cqrs.Correlate(), cqrs.Validate()}, a.middleware...)
 	r.Bus = cqrs.NewBus(contract, middleware...)
 	return r, servers, nil
+}
+
+// eventTypes names the event types that the parts know.
+func (a *App) eventTypes() (types []string) {
+	for _, part := range a.parts {
+		switch part := part.(type) {
+		case decider:
+			types = slices.AppendSeq(types, maps.Keys(part.EventTypes()))
+		case projection.Definition:
+			types = append(types, part.Describe().Accepts...)
+		}
+	}
+	return types
 }
 
 // merge sees to it that one event name means one Go type throughout the service.

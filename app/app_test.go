@@ -316,7 +316,7 @@ func TestLogTo(t *testing.T) {
 		if err := stop(); err != nil {
 			t.Error(err)
 		}
-		if !strings.Contains(out.String(), "projection failed, trying again") || !strings.Contains(out.String(), "cannot count") {
+		if !strings.Contains(out.String(), "event parked") || !strings.Contains(out.String(), "cannot count") {
 			t.Errorf("it logged\n%s", &out)
 		}
 	})

@@ -21,6 +21,8 @@ const (
 	defaultTerm = 30 * time.Second
 	// lookEvery is how often a process looks for segments that are free.
 	lookEvery = time.Second
+	// lookBackEvery is how many looks there are to one at the checkpoints.
+	lookBackEvery = 5
 	// patience is how many looks in a row a segment must be free for a process to take it although it has its share.
 	patience = 5
 	// keepStuck is how long a process keeps a segment that nobody else would take.
@@ -44,6 +46,7 @@ type claims struct {
 	stuck   map[string]time.Time // segments that nobody else took, and when that was found out
 	free    map[string]int       // looks in a row that found a segment free
 	renewed time.Time
+	looks   int
 	self    carillon.Lease // says that this process lives
 }
 
@@ -131,9 +134,31 @@ func (c *claims) round(ctx context.Context) error {
 		}
 	}
 	share := (len(c.runners) + len(processes) - 1) / max(len(processes), 1)
+	c.lookBack(ctx)
 	c.takeFree(ctx, running, share)
 	c.releaseSurplus(ctx, share, len(processes))
 	return nil
+}
+
+// lookBack has segments follow again whose checkpoint stands before the one they committed: read models do not wait for the disk, and a
+// server that crashed may have lost the last of their commits, rows and checkpoint together.
+func (c *claims) lookBack(ctx context.Context) {
+	if c.looks++; c.looks%lookBackEvery != 0 {
+		return
+	}
+	for _, r := range c.runners {
+		reached := r.work.reached()
+		if c.held[r.leaseName()] == nil || reached == 0 {
+			continue
+		}
+		at, err := checkpoint(ctx, c.engine.store.ReadModels(), r.ref())
+		if err != nil || at >= reached {
+			continue
+		}
+		c.engine.logger.Warn("checkpoint fell back, following again from there", slog.String("projection", r.name),
+			slog.Int64("from", int64(reached)), slog.Int64("to", int64(at)))
+		r.again()
+	}
 }
 
 // renew makes the process known and extends its leases. A segment whose lease is gone is stopped.

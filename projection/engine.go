@@ -23,6 +23,7 @@ type Engine struct {
 	logger *slog.Logger
 
 	claims *claims // nil where the store is one process's
+	known  map[string]bool
 	chance chance
 
 	mu      sync.Mutex
@@ -63,6 +64,8 @@ type operated interface {
 type holder interface {
 	// hold names the lease under which the worker writes from now on.
 	hold(lease *carillon.Lease)
+	// reached is the checkpoint that the worker committed last, 0 while it is not known. It is safe for concurrent use.
+	reached() carillon.Position
 }
 
 // EngineOption changes a default of [NewEngine].
@@ -73,6 +76,20 @@ func WithCodec(codec carillon.Codec) EngineOption { return func(e *Engine) { e.c
 
 // WithLogger logs failures and rebuilds. Default: none.
 func WithLogger(logger *slog.Logger) EngineOption { return func(e *Engine) { e.logger = logger } }
+
+// KnownTypes names the event types that somebody in the service knows. An event of any other type is parked as a dead letter by every
+// projection and reactor: it may come from a newer version of the service, in which they handle it. Default: events of types that a
+// projection does not name are passed over.
+func KnownTypes(types ...string) EngineOption {
+	return func(e *Engine) {
+		if e.known == nil {
+			e.known = make(map[string]bool)
+		}
+		for _, typ := range types {
+			e.known[typ] = true
+		}
+	}
+}
 
 // Term sets how long a segment's claim runs when its process cannot renew it, on a store that several processes share. A process that
 // dies keeps its segments for that long; one that stops gives them up at once. Default: 30 seconds.

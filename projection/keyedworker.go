@@ -80,6 +80,7 @@ func (w *keyedWorker[S]) start(context.Context) error {
 func (w *keyedWorker[S]) forget() {
 	clear(w.rows)
 	w.bytes, w.stored, w.since = 0, -1, time.Now()
+	w.last.Store(0)
 	w.dirty, w.undo = w.dirty[:0], w.undo[:0]
 	w.parking.forget()
 }
@@ -114,14 +115,20 @@ func (w *keyedWorker[S]) apply(ctx context.Context, batch eventlog.Batch, from c
 // foldOrPark folds an event, or parks it: one that fails, and one whose key is parked. An error is the store's.
 func (w *keyedWorker[S]) foldOrPark(ctx context.Context, entry *eventlog.Entry) error {
 	f, ok := w.model.folds[entry.Type]
-	if !ok || f.entity && !w.part.holds(entityKey(entry.Recorded)) || len(w.keys) > 0 && w.behind(entry.Recorded) {
+	unknown := w.nobodyKnows(entry.Recorded)
+	if !ok && unknown == nil || f.entity && !w.part.holds(entityKey(entry.Recorded)) || len(w.keys) > 0 && w.behind(entry.Recorded) {
 		return nil
 	}
-	err := w.fold(ctx, f, entry)
+	err := unknown
+	if ok {
+		err = w.fold(ctx, f, entry)
+	}
 	if err == nil {
 		return nil
 	}
-	w.revert()
+	if ok {
+		w.revert()
+	}
 	if !w.takes(ctx, err) {
 		return err
 	}
@@ -163,8 +170,11 @@ func (w *keyedWorker[S]) retry(ctx context.Context, key string, at carillon.Posi
 			delete(w.keys, key)
 			return nil
 		}
+		w.undo = w.undo[:0]
 		if f, ok := w.model.folds[entry.Type]; ok {
 			err = w.fold(ctx, f, entry)
+		} else {
+			err = w.nobodyKnows(entry.Recorded)
 		}
 		if err != nil {
 			w.revert()
@@ -328,7 +338,8 @@ func (w *keyedWorker[S]) commit(ctx context.Context, through carillon.Position, 
 	if err != nil {
 		return err
 	}
-	w.stored, w.since = through, time.Now()
+	w.committed(through)
+	w.since = time.Now()
 	w.written()
 	w.settle(changed)
 	return nil

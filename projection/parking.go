@@ -66,6 +66,14 @@ func spread(letters []carillon.DeadLetter, of int) []carillon.DeadLetter {
 // key is what an event is parked under.
 func (p *parking) key(event *carillon.Recorded) string { return p.prefix + laneKey(event) }
 
+// nobodyKnows is the failure of an event whose type nobody in the service knows, nil for any other.
+func (s *seat) nobodyKnows(event *carillon.Recorded) error {
+	if s.engine.known == nil || s.engine.known[event.Type] || s.port == nil || !s.part.holds(laneKey(event)) {
+		return nil
+	}
+	return fmt.Errorf("event %q at position %d: nobody in the service knows this type: %w", event.Type, event.Position, carillon.ErrUnknownType)
+}
+
 // load reads which keys are parked, unless that is known.
 func (p *parking) load(ctx context.Context) error {
 	if p.port == nil || p.keys != nil {

@@ -41,9 +41,13 @@ func (p *pausing) until() <-chan struct{} {
 
 // setPaused stops what follows the log, or lets it go on.
 func (r *runner) setPaused(paused bool) {
-	if !r.pausing.set(paused) || !paused {
-		return
+	if r.pausing.set(paused) && paused {
+		r.again()
 	}
+}
+
+// again has the runner begin anew from the checkpoint in the store.
+func (r *runner) again() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.interrupt != nil {

@@ -135,7 +135,8 @@ func (w *reactorWorker) source(from carillon.Position, progress *progress) consu
 				next := consume.Batch[*eventlog.Entry]{Through: batch.Through}
 				for i := range batch.Entries {
 					entry := &batch.Entries[i]
-					if _, ok := w.reactor.handlers[entry.Type]; ok && w.part.holds(entityKey(entry.Recorded)) {
+					_, handled := w.reactor.handlers[entry.Type]
+					if handled && w.part.holds(entityKey(entry.Recorded)) || !handled && w.nobodyKnows(entry.Recorded) != nil {
 						next.Deliveries = append(next.Deliveries, consume.Delivery[*eventlog.Entry]{
 							Position: entry.Position, Key: w.key(entry.Recorded), Value: entry,
 						})
@@ -225,7 +226,7 @@ func (w *reactorWorker) committer(progress *progress) consume.Committer[*eventlo
 			w.note(letters[i].Key, nil, progress)
 		}
 		w.note("", nil, progress)
-		w.stored = commit.Through
+		w.committed(commit.Through)
 		progress.reach(commit.Through, time.Now())
 		return nil
 	}
@@ -308,10 +309,13 @@ func (w *reactorWorker) attempt(ctx context.Context, entry *eventlog.Entry) (err
 		}
 	}()
 	handle, ok := w.reactor.handlers[entry.Type]
-	if !ok {
-		return nil
+	if ok {
+		return handle(ctx, w.engine.codec, entry)
 	}
-	return handle(ctx, w.engine.codec, entry)
+	if unknown := w.nobodyKnows(entry.Recorded); unknown != nil {
+		return consume.Permanent(unknown)
+	}
+	return nil
 }
 
 // apply is not called: a reactor runs by itself.

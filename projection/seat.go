@@ -3,6 +3,7 @@ package projection
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/carillon-go/carillon"
 )
@@ -14,11 +15,12 @@ type seat struct {
 	part   segment
 	lease  *carillon.Lease   // nil where nobody else could write
 	stored carillon.Position // the checkpoint in the store, -1 while it is not known
+	last   *atomic.Int64     // the checkpoint that was committed last, for others to read; 0 while it is not known
 	parking
 }
 
 func newSeat(e *Engine, name string, part segment) seat {
-	return seat{engine: e, ref: carillon.ModelRef{Name: name, Segment: part.index}, part: part, stored: -1, parking: newParking(e, name, part)}
+	return seat{engine: e, ref: carillon.ModelRef{Name: name, Segment: part.index}, part: part, stored: -1, last: new(atomic.Int64), parking: newParking(e, name, part)}
 }
 
 func (s *seat) hold(lease *carillon.Lease) { s.lease = lease }
@@ -39,6 +41,15 @@ func (s *seat) update(ctx context.Context, durability carillon.Durability, fn fu
 		return fn(tx)
 	})
 }
+
+// committed takes note of a checkpoint that was committed.
+func (s *seat) committed(at carillon.Position) {
+	s.stored = at
+	s.last.Store(int64(at))
+}
+
+// reached is the checkpoint that was committed last, 0 while it is not known. It is safe for concurrent use.
+func (s *seat) reached() carillon.Position { return carillon.Position(s.last.Load()) }
 
 // unmoved refuses to write when somebody else has moved the checkpoint since it was read.
 func (s *seat) unmoved(tx carillon.ReadModelTx) error {

@@ -114,7 +114,7 @@ func (w *sqlWorker) commit(ctx context.Context, entries []eventlog.Entry, throug
 		w.pending = w.pending[:parked]
 		return failed, err
 	}
-	w.stored = through
+	w.committed(through)
 	w.written()
 	return failed, nil
 }
@@ -168,8 +168,11 @@ func guarded(ctx context.Context, handle statement, tables carillon.SQLExecutor,
 
 // handler returns the handler of an entry of this segment.
 func (w *sqlWorker) handler(entry *eventlog.Entry) (statement, bool) {
-	handle, ok := w.tables.handlers[entry.Type]
-	return handle, ok && w.part.holds(entityKey(entry.Recorded))
+	if handle, ok := w.tables.handlers[entry.Type]; ok {
+		return handle, w.part.holds(entityKey(entry.Recorded))
+	}
+	unknown := w.nobodyKnows(entry.Recorded)
+	return func(context.Context, carillon.SQLExecutor, carillon.Codec, *eventlog.Entry) error { return unknown }, unknown != nil
 }
 
 func (w *sqlWorker) concerned(entries []eventlog.Entry) bool {
