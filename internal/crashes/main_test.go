@@ -1,0 +1,110 @@
+//go:build unix
+
+package crashes_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/carillon-go/carillon/adapter/postgres"
+)
+
+// jobVariable makes the test binary act as a worker process: it holds a job as JSON.
+const jobVariable = "CARILLON_CRASHES_JOB"
+
+// job is what a worker process does until its standard input ends.
+type job struct {
+	Task        string
+	URL, Schema string
+	// Name tells the workers of a test apart.
+	Name string
+
+	// Point is where the process ends by kill -9, or waits for the file Hold if there is one, when it comes there for the Count-th time.
+	Point string
+	Count int64
+	Hold  string
+
+	// appenders and writers
+	Ledger  string
+	Writers int
+	Events  int // of a writer that ends by itself, or where a reader ends
+
+	// projectors
+	Models   []string
+	Segments int
+	Term     time.Duration // 0 for the default
+	Torn     bool          // the checkpoint is written in a transaction of its own
+	Unfenced bool          // nobody looks at epochs and checkpoints
+	Report   bool          // the outcome of each update is said
+}
+
+func TestMain(m *testing.M) {
+	text := os.Getenv(jobVariable)
+	if text == "" {
+		os.Exit(m.Run())
+	}
+	if err := work(text); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+func work(text string) error {
+	var j job
+	if err := json.Unmarshal([]byte(text), &j); err != nil {
+		return err
+	}
+	task, ok := map[string]func(context.Context, job) error{
+		"append":  appendForever,
+		"project": project,
+		"write":   writeAll,
+		"tail":    tailAll,
+	}[j.Task]
+	if !ok {
+		return fmt.Errorf("no task %q", j.Task)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin) // ends with the parent, too
+		stop()
+	}()
+	if err := task(ctx, j); err != nil && ctx.Err() == nil {
+		return err
+	}
+	return nil
+}
+
+// open opens the job's store, however long the server takes to come back.
+func (j job) open(ctx context.Context) (*postgres.Store, error) {
+	source := postgres.URL(j.URL, postgres.Schema(j.Schema), postgres.Configure(func(config *pgxpool.Config) { config.MaxConns = 20 }))
+	for {
+		store, err := source.Open(ctx)
+		if err == nil {
+			return store.(*postgres.Store), nil
+		}
+		if !rest(ctx, 50*time.Millisecond) {
+			return nil, err
+		}
+	}
+}
+
+// rest waits, and reports whether the context still runs.
+func rest(ctx context.Context, pause time.Duration) bool {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
