@@ -355,3 +355,28 @@ func TestAFoldIsParked(t *testing.T) {
 		}
 	})
 }
+
+// TestADiscardedKeyIsReleased: when the last letter of a key is discarded while the reactor runs, its next event is handled.
+func TestADiscardedKeyIsReleased(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := newDispatch(0, func(_ string, number int) bool { return number == 1 })
+		house, stop := newDepot(t, d.reactor())
+		defer stop()
+		house.place(t, "a")
+		<-time.After(time.Minute)
+		keys := house.parked(t)
+		if len(keys) != 1 {
+			t.Fatal(keys)
+		}
+		if err := house.store.DeadLetters().Discard(t.Context(), "dispatch", keys[0].Key, keys[0].First); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(2 * time.Second)
+		house.place(t, "a")
+		<-time.After(2 * time.Second)
+		if got := d.done["a"]; !slices.Equal(got, []int{2}) || len(house.parked(t)) > 0 {
+			t.Errorf("orders %v are dispatched, parked %v, want order 2 alone", got, house.parked(t))
+		}
+	})
+}

@@ -3,6 +3,7 @@ package projection
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"strings"
 	"time"
 
@@ -26,13 +27,28 @@ func (r *runner) retries(ctx context.Context) {
 	}
 	look := time.NewTicker(retryLook)
 	defer look.Stop()
+	before := make(map[string]bool) // the keys that were parked at the last look
 	for all := true; ; all = false {
 		keys, err := port.Keys(ctx, r.name)
 		for _, key := range keys {
-			if strings.HasPrefix(key.Key, r.parking.prefix) && (all || key.Retry || r.due(ctx, key.Key)) && err == nil {
+			if !strings.HasPrefix(key.Key, r.parking.prefix) || err != nil {
+				continue
+			}
+			delete(before, key.Key)
+			if all || key.Retry || r.due(ctx, key.Key) {
 				err = r.retry(ctx, key.Key)
 			}
 		}
+		for key := range before { // somebody has discarded the last of its letters: it is released
+			if err == nil {
+				err = r.retry(ctx, key)
+			}
+		}
+		clear(before)
+		for _, key := range keys {
+			before[key.Key] = strings.HasPrefix(key.Key, r.parking.prefix)
+		}
+		maps.DeleteFunc(before, func(_ string, own bool) bool { return !own })
 		if err != nil && ctx.Err() == nil {
 			r.engine.logger.Error("parked events not tried", slog.String("projection", r.name), slog.Any("error", err))
 		}

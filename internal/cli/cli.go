@@ -80,6 +80,7 @@ func newRoot(std *stdio) *cobra.Command {
 		newLog(std),
 		newStream(std),
 		newProjection(std),
+		newDeadLetter(std),
 		newDescribe(std),
 		newVersion(std),
 	)
@@ -142,12 +143,9 @@ func arguments(least, most int) cobra.PositionalArgs {
 }
 
 func countArguments(least, most int) string {
-	switch {
-	case most == 0:
-		return "no arguments"
-	case least == most && most == 1:
-		return "one argument"
-	default:
-		return "at most one argument"
+	counts := [...]string{"no arguments", "one argument", "two arguments", "three arguments"}
+	if least == most || most == 0 {
+		return counts[most]
 	}
+	return "at most " + counts[most]
 }

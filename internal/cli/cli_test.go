@@ -81,7 +81,7 @@ func TestExamplesAreCommandLines(t *testing.T) {
 
 func TestGroupsPrintTheirHelp(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{}, nil, {"log"}, {"stream"}, {"projection"}} {
+	for _, args := range [][]string{{}, nil, {"log"}, {"stream"}, {"projection"}, {"deadletter"}} {
 		r := run(t, args...)
 		if r.status != StatusOK || !strings.Contains(r.stdout, "Available Commands:") || r.stderr != "" {
 			t.Errorf("carillon %s: exit %d, %s%s", strings.Join(args, " "), r.status, r.stdout, r.stderr)
@@ -102,6 +102,7 @@ func TestOutputThatCannotBeWrittenIsAFailure(t *testing.T) {
 		{"log", "read", "--store", store},
 		{"log", "read", "--store", store, "--json"},
 		{"projection", "list", "--store", store},
+		{"deadletter", "list", "--store", store},
 		{"describe"},
 		{"version", "--json"},
 		{"--help"},
@@ -120,7 +121,14 @@ func TestAnInterruptedCommandSaysSo(t *testing.T) {
 	mustRun(t, "log", "append", "--store", store, "--type", "noted")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	for _, args := range [][]string{{"log", "read"}, {"stream", "list"}, {"projection", "list"}, {"projection", "rebuild", "totals"}} {
+	for _, args := range [][]string{
+		{"log", "read"},
+		{"stream", "list"},
+		{"projection", "list"},
+		{"projection", "rebuild", "totals"},
+		{"deadletter", "list"},
+		{"deadletter", "retry", "--all"},
+	} {
 		var stdout, stderr strings.Builder
 		status := Run(ctx, append(args, "--store", store), strings.NewReader(""), &stdout, &stderr)
 		if status != StatusFailure || stderr.String() != "carillon: interrupted\n" || stdout.Len() > 0 {

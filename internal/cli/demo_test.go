@@ -357,9 +357,10 @@ func TestAReadModelThatStandsStillEndsTheWait(t *testing.T) {
 	t.Parallel()
 	directory := t.TempDir()
 	path := filepath.Join(directory, storeName)
-	mustRun(t, "log", "append", "--store", path, "--type", "order.placed", "--stream", "order-1", "--expect", "none", `{"lines": 1}`)
-	r := run(t, "demo", "--dir", directory, "--addr", "127.0.0.1:0", "--exit", "--json")
-	if r.status != StatusFailure || r.stdout != "" || !strings.Contains(r.stderr, "stands still at position 0") {
+	mustRun(t, "demo", "--dir", directory, "--addr", "127.0.0.1:0", "--sample", "5", "--exit")
+	mustRun(t, "projection", "pause", "totals", "--store", path)
+	r := run(t, "demo", "--dir", directory, "--addr", "127.0.0.1:0", "--sample", "10", "--exit", "--json")
+	if r.status != StatusFailure || r.stdout != "" || !strings.Contains(r.stderr, "read model totals is paused: carillon projection resume totals") {
 		t.Errorf("exit %d, %q, %q", r.status, r.stdout, r.stderr)
 	}
 	if err := with(t.Context(), sqlite.File(path), func(carillon.Store) error { return nil }); err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/carillon-go/carillon/app"
 	"github.com/carillon-go/carillon/examples/shop/importer"
 	"github.com/carillon-go/carillon/examples/shop/retail"
+	"github.com/carillon-go/carillon/projection"
 )
 
 // sampleSeed makes every sample the same, so that a second one is met again.
@@ -154,6 +155,9 @@ func catchUp(ctx context.Context, running *app.Running) error {
 			return err
 		}
 		for _, status := range statuses {
+			if status.State == projection.Paused {
+				return advise(fmt.Errorf("read model %s is paused", status.Name), "carillon projection resume %s", status.Name)
+			}
 			if status.Error != "" {
 				return fmt.Errorf("read model %s stands still at position %d: %s", status.Name, status.Position, status.Error)
 			}

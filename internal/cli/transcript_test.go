@@ -26,29 +26,38 @@ func TestTranscripts(t *testing.T) {
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
 			t.Parallel()
-			content, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			want := strings.ReplaceAll(string(content), "\r\n", "\n")
-			got := replay(t, want)
-			if *update {
-				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("%s is not what happens (-file +now), go test -update writes it anew:\n%s", file, diff)
-			}
+			checkTranscript(t, file, "DIR", t.TempDir())
 		})
 	}
 }
 
-// replay runs the command lines of a transcript and returns it as it looks now.
-func replay(t *testing.T, transcript string) string {
+// checkTranscript compares a file with what happens now. In the transcript the place where it happens has a name.
+func checkTranscript(t *testing.T, file, name, place string) {
 	t.Helper()
-	directory := t.TempDir()
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := strings.ReplaceAll(string(content), "\r\n", "\n")
+	got := replay(t, want, name, place)
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s is not what happens (-file +now), go test -update writes it anew:\n%s", file, diff)
+	}
+}
+
+// replay runs the command lines of a transcript and returns it as it looks now.
+func replay(t *testing.T, transcript, name, place string) string {
+	t.Helper()
+	hidden := strings.NewReplacer(place, name)
+	if store := (storeFlag{url: place}); store.isServer() {
+		hidden = strings.NewReplacer(place, name, describedStore(store), name)
+	}
 	var out strings.Builder
 	for line := range strings.Lines(transcript) {
 		line = strings.TrimSuffix(line, "\n")
@@ -60,11 +69,11 @@ func replay(t *testing.T, transcript string) string {
 		if !ok {
 			continue
 		}
-		args, stdin := words(t, strings.ReplaceAll(command, "DIR", directory))
+		args, stdin := words(t, strings.ReplaceAll(command, name, place))
 		r := runWith(t, stdin, args...)
 		out.WriteString(line + "\n")
-		out.WriteString(masked(r.stdout, directory))
-		for report := range strings.Lines(masked(r.stderr, directory)) {
+		out.WriteString(masked(hidden.Replace(r.stdout)))
+		for report := range strings.Lines(masked(hidden.Replace(r.stderr))) {
 			out.WriteString("! " + report)
 		}
 		if r.status != StatusOK {
@@ -91,8 +100,7 @@ func words(t *testing.T, line string) (args []string, stdin string) {
 }
 
 // masked hides what differs from run to run.
-func masked(text, directory string) string {
-	text = strings.ReplaceAll(text, directory, "DIR")
+func masked(text string) string {
 	for _, mask := range []struct{ pattern, mask string }{
 		{`\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`, "ID"},
 		{`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z`, "TIME"},
