@@ -19,10 +19,11 @@ const (
 	verdictReused
 	verdictVersion
 	verdictCondition
+	verdictAll // of a batch
 )
 
 const callAppend = `SELECT * FROM {{schema}}.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
-	$22, $23, $24, $25, $26, $27, $28, $29, $30, $31)`
+	$22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33)`
 
 // Append writes a batch in one round trip. What a connection that broke may still carry out is refused from the next append on that
 // succeeds: the function is told which appends their caller has given up.
@@ -33,10 +34,19 @@ func (l *eventLog) Append(ctx context.Context, appends []carillon.Append) ([]car
 	}
 	b := newBatch(appends)
 	if err := s.learnTypes(ctx, b.typeNames(), true); err != nil {
+		if s.closed.Load() {
+			return nil, carillon.ErrClosed
+		}
 		return nil, ended(ctx, err)
 	}
 	number, givenUp := s.attempts.begin()
-	verdicts, err := s.call(ctx, b.arguments(s.session, number, givenUp, s.names), appends)
+	verdicts, err := s.appendLone(ctx, appends, number, givenUp)
+	if verdicts == nil && err == nil {
+		err = s.call(ctx, callAppend, b.arguments(s.session, number, givenUp, s.names), func(rows pgx.Rows) (err error) {
+			verdicts, err = readVerdicts(rows, appends)
+			return err
+		})
+	}
 	switch {
 	case err == nil:
 		s.attempts.settled(givenUp)
@@ -50,27 +60,25 @@ func (l *eventLog) Append(ctx context.Context, appends []carillon.Append) ([]car
 	return nil, ended(ctx, err)
 }
 
-// call calls the append function and reads its verdicts.
-func (s *Store) call(ctx context.Context, arguments []any, appends []carillon.Append) ([]carillon.Verdict, error) {
-	text := s.texts.fill(callAppend)
+// call runs a statement that appends, and reads what it returns.
+func (s *Store) call(ctx context.Context, text string, arguments []any, read func(pgx.Rows) error) error {
+	text = s.texts.fill(text)
 	if s.source.beforeDone == nil {
 		rows, err := s.pool.Query(ctx, text, arguments...)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		return readVerdicts(rows, appends)
+		return read(rows)
 	}
-	var verdicts []carillon.Verdict
-	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, text, arguments...)
 		if err != nil {
 			return err
 		}
-		verdicts, err = readVerdicts(rows, appends)
+		err = read(rows)
 		s.source.beforeDone()
 		return err
 	})
-	return verdicts, err
 }
 
 func readVerdicts(rows pgx.Rows, appends []carillon.Append) ([]carillon.Verdict, error) {
@@ -80,6 +88,10 @@ func readVerdicts(rows pgx.Rows, appends []carillon.Append) ([]carillon.Verdict,
 	_, err := pgx.ForEachRow(rows, []any{&kind, &first, &last, &version}, func() error {
 		if len(verdicts) == len(appends) {
 			return errors.New("more verdicts than appends")
+		}
+		if kind == verdictAll {
+			verdicts = allAppended(verdicts, appends, carillon.Position(first))
+			return nil
 		}
 		of := &appends[len(verdicts)]
 		verdict := carillon.Verdict{}
@@ -127,4 +139,19 @@ func appendID(text, stored []byte) []byte {
 		stored = stored[1:]
 	}
 	return append(text, stored...)
+}
+
+// allAppended are the verdicts of appends that all were accepted, from a position on. They expected the versions they found.
+func allAppended(verdicts []carillon.Verdict, appends []carillon.Append, first carillon.Position) []carillon.Verdict {
+	for i := range appends {
+		a := &appends[i]
+		count := carillon.Position(len(a.Events))
+		appended := carillon.Appended{First: first, Last: first + count - 1}
+		if expected, ok := a.Expect.Version(); ok && a.Stream != "" {
+			appended.Version = expected + int64(count)
+		}
+		verdicts = append(verdicts, carillon.Verdict{Appended: appended})
+		first += count
+	}
+	return verdicts
 }

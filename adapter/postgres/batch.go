@@ -1,6 +1,8 @@
 package postgres
 
 import (
+	"slices"
+
 	"github.com/google/uuid"
 
 	"github.com/carillon-go/carillon"
@@ -12,6 +14,10 @@ type batch struct {
 	appends []carillon.Append
 	types   []string
 
+	plain         bool // nothing in it depends on anything else in it
+	sExpect       []int64
+	sNext         []int64 // the version a stream has after the appends so far
+	eVersion      []int64
 	streams       []string
 	aStream       []int32
 	aExpect       []int64
@@ -77,6 +83,7 @@ func (b *batch) typeNames() []string { return b.types }
 // arguments are those of the append function. The numbers of the batch's types are known by now.
 func (b *batch) arguments(session uuid.UUID, number int64, givenUp []int64, names *typeNames) []any {
 	streams, commands := make(map[string]int32), make(map[string]int32)
+	b.plain = len(givenUp) == 0
 	for i := range b.appends {
 		a := &b.appends[i]
 		b.aStream = append(b.aStream, numbered(streams, &b.streams, a.Stream))
@@ -85,6 +92,7 @@ func (b *batch) arguments(session uuid.UUID, number int64, givenUp []int64, name
 			expect = -1
 		}
 		b.aExpect = append(b.aExpect, expect)
+		version := b.follow(b.aStream[i], expect, int64(len(a.Events)))
 		command, digest := int32(0), []byte{}
 		if a.Command != nil {
 			command, digest = numbered(commands, &b.cID, a.Command.ID), a.Command.Digest[:]
@@ -93,12 +101,21 @@ func (b *batch) arguments(session uuid.UUID, number int64, givenUp []int64, name
 		b.condition(int32(i+1), a.Condition, names)
 		for j := range a.Events {
 			b.event(int32(i+1), a.Stream, &a.Events[j], names)
+			if version >= 0 {
+				version++
+			}
+			b.eVersion = append(b.eVersion, max(version, 0))
 		}
+		b.plain = b.plain && a.Command == nil && len(a.Events) > 0
+	}
+	b.plain = b.plain && len(b.bAppend) == 0 && !slices.Contains(b.aEverything, true)
+	if !b.plain {
+		b.sExpect, b.eVersion = nil, nil
 	}
 	r := &b.ranges
 	return []any{
 		session, number, filled(givenUp),
-		filled(b.streams), filled(b.aStream), filled(b.aExpect),
+		filled(b.streams), filled(b.sExpect), filled(b.eVersion), filled(b.aStream), filled(b.aExpect),
 		filled(b.cID), filled(b.aCommand), filled(b.aDigest),
 		filled(b.aAfter), filled(b.aEverything), filled(b.bAppend), filled(b.bEvent),
 		filled(r.append_), filled(r.tag), filled(r.typ), filled(r.restFrom), filled(r.restTo), filled(r.rest),
@@ -106,6 +123,23 @@ func (b *batch) arguments(session uuid.UUID, number int64, givenUp []int64, name
 		filled(b.eAppend), filled(b.eStream), filled(b.eType), filled(b.eID), filled(b.eTime), filled(b.eMetadata), filled(b.ePayload),
 		filled(b.tEvent), filled(b.tTag),
 	}
+}
+
+// follow takes note of the version an append expects of a stream, and returns it; -1 for no stream. The batch is not plain if the version
+// is any, or another than the appends before it lead to.
+func (b *batch) follow(stream int32, expect, events int64) int64 {
+	switch {
+	case stream == 0:
+		return -1
+	case expect < 0:
+		b.plain = false
+	case int(stream) > len(b.sNext):
+		b.sExpect, b.sNext = append(b.sExpect, expect), append(b.sNext, expect+events)
+	default:
+		b.plain = b.plain && b.sNext[stream-1] == expect
+		b.sNext[stream-1] += events
+	}
+	return expect
 }
 
 // filled is a slice that is not NULL in SQL.

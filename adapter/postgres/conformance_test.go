@@ -26,6 +26,9 @@ func TestConformance(t *testing.T) {
 
 func TestConformanceThroughPgBouncer(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("-short: the same without a pooler runs")
+	}
 	url := database(t, pgBouncerVariable)
 	conformance.Log(t, func(t testing.TB) carillon.Opener {
 		return URL(url, Schema(schema(t, url)), PgBouncer(), Configure(few))
@@ -42,6 +45,9 @@ func TestReadModelConformance(t *testing.T) {
 
 func TestReadModelConformanceThroughPgBouncer(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("-short: the same without a pooler runs")
+	}
 	url := database(t, pgBouncerVariable)
 	conformance.ReadModel(t, func(t testing.TB) carillon.Opener {
 		return URL(url, Schema(schema(t, url)), PgBouncer(), Configure(few))

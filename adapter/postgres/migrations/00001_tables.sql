@@ -1,7 +1,8 @@
 -- One row, locked by every append before it reads a guard: positions are given in the order of commits, without gaps.
 CREATE TABLE {{schema}}.log (
     single boolean PRIMARY KEY DEFAULT true CHECK (single),
-    head bigint NOT NULL
+    head bigint NOT NULL,
+    givenup bigint NOT NULL DEFAULT 0 -- counted up with every change to the table of that name
 ) WITH (fillfactor = 10);
 INSERT INTO {{schema}}.log (head) VALUES (0);
 
