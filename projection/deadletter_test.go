@@ -177,6 +177,8 @@ func TestLettersKeepOrder(t *testing.T) {
 			if wrong := d.violations(house.orders); len(wrong) > 0 || len(house.parked(t)) > 0 {
 				t.Errorf("out of order or missing: %q; parked: %v", wrong, house.parked(t))
 			}
+			d.mu.Lock()
+			defer d.mu.Unlock()
 			var healthy []time.Duration
 			for c := sickCustomer; c < customers; c++ {
 				healthy = append(healthy, d.took[fmt.Sprintf("c%02d", c)]...)
@@ -375,6 +377,8 @@ func TestADiscardedKeyIsReleased(t *testing.T) {
 		<-time.After(2 * time.Second)
 		house.place(t, "a")
 		<-time.After(2 * time.Second)
+		d.mu.Lock()
+		defer d.mu.Unlock()
 		if got := d.done["a"]; !slices.Equal(got, []int{2}) || len(house.parked(t)) > 0 {
 			t.Errorf("orders %v are dispatched, parked %v, want order 2 alone", got, house.parked(t))
 		}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/eventlog"
@@ -15,6 +14,8 @@ const (
 	// switchTries is how often a shadow that was overtaken catches up and tries to take the live model's place before the live one is held
 	// still for it.
 	switchTries = 20
+	// meetPolls is how often a shadow looks whether the live model has come to where it stands.
+	meetPolls = 100
 	// comparedRows is how many rows are compared at a time.
 	comparedRows = 1000
 )
@@ -157,9 +158,16 @@ func (s *shadow[S]) compare(ctx context.Context, report func(Difference) error) 
 			return err
 		}
 		suspects, last := suspicious(old, made)
+		bySegment := make([][]string, s.of)
 		for _, key := range suspects {
-			if err := s.confirm(ctx, key, report); err != nil {
-				return err
+			index := segmentOf(key, s.of)
+			bySegment[index] = append(bySegment[index], key)
+		}
+		for _, keys := range bySegment {
+			for len(keys) > 0 {
+				if keys, err = s.confirm(ctx, keys, report); err != nil {
+					return err
+				}
 			}
 		}
 		if last == "" {
@@ -199,53 +207,56 @@ func suspicious(old, made []carillon.Row) (keys []string, last string) {
 	return keys, last
 }
 
-// confirm compares one row as of one position.
-func (s *shadow[S]) confirm(ctx context.Context, key string, report func(Difference) error) error {
-	models := s.worker.engine.store.ReadModels()
-	for {
-		live := s.live
-		live.Segment = segmentOf(key, s.of)
-		old, at, err := models.Row(ctx, live, key)
+// confirm takes the shadow to where the live model stands and compares rows of one segment there. It returns the keys whose live rows
+// have moved on meanwhile.
+func (s *shadow[S]) confirm(ctx context.Context, keys []string, report func(Difference) error) (moved []string, err error) {
+	if err := s.meet(ctx, keys[0]); err != nil {
+		return nil, err
+	}
+	for _, key := range keys {
+		old, at, err := s.worker.engine.store.ReadModels().Row(ctx, s.segment(key), key)
 		if err != nil && !errors.Is(err, carillon.ErrNotFound) {
-			return err
+			return nil, err
 		}
-		if at < s.at { // the shadow is ahead: wait until the live model is there
-			rest(ctx, pollElsewhere)
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			if head, err := s.worker.engine.log.Head(ctx); err != nil || head > s.at {
-				continue
-			}
-			if same, err := s.same(ctx, key, old); err != nil || same {
-				return err
-			}
-			if !s.catchesUp(ctx, live) {
-				return report(Difference{Key: key, Old: old.Value, New: s.value(ctx, key)})
-			}
+		if at > s.at {
+			moved = append(moved, key)
 			continue
 		}
-		if err := s.fold(ctx, at); err != nil {
-			return err
-		}
 		same, err := s.same(ctx, key, old)
-		if err != nil || same {
-			return err
+		if err == nil && !same {
+			err = report(Difference{Key: key, Old: old.Value, New: s.value(ctx, key)})
 		}
-		return report(Difference{Key: key, Old: old.Value, New: s.value(ctx, key)})
+		if err != nil {
+			return nil, err
+		}
 	}
+	return moved, nil
 }
 
-// catchesUp waits a while for the live model to write its checkpoint; one that has nothing to do does not move it.
-func (s *shadow[S]) catchesUp(ctx context.Context, live carillon.ModelRef) bool {
-	for range 2 * time.Second / pollElsewhere {
-		at, err := checkpoint(ctx, s.worker.engine.store.ReadModels(), live)
-		if err == nil && at >= s.at {
-			return true
+// segment is the part of the live model that holds a key.
+func (s *shadow[S]) segment(key string) carillon.ModelRef {
+	live := s.live
+	live.Segment = segmentOf(key, s.of)
+	return live
+}
+
+// meet takes the shadow to where the live model stands, waiting for it when the shadow is ahead. A live model that has nothing to do does
+// not move its checkpoint: after a while it is taken to stand where the shadow does.
+func (s *shadow[S]) meet(ctx context.Context, key string) error {
+	for range meetPolls {
+		at, err := checkpoint(ctx, s.worker.engine.store.ReadModels(), s.segment(key))
+		if err != nil {
+			return err
+		}
+		if at >= s.at {
+			return s.fold(ctx, at)
 		}
 		rest(ctx, pollElsewhere)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 	}
-	return false
+	return nil
 }
 
 func (s *shadow[S]) same(ctx context.Context, key string, old carillon.Row) (bool, error) {

@@ -33,6 +33,8 @@ type keyedWorker[S any] struct {
 	bytes int
 	dirty []*row[S]
 	undo  []undo[S]
+	// complete says that memory holds every row there is: the model was empty when this worker began.
+	complete bool
 	// settling is done in the next commit when that is about a parked event.
 	settling func(carillon.ReadModelTx) error
 }
@@ -81,6 +83,7 @@ func (w *keyedWorker[S]) forget() {
 	clear(w.rows)
 	w.bytes, w.stored, w.since = 0, -1, time.Now()
 	w.last.Store(0)
+	w.complete = false
 	w.dirty, w.undo = w.dirty[:0], w.undo[:0]
 	w.parking.forget()
 }
@@ -91,6 +94,7 @@ func (w *keyedWorker[S]) apply(ctx context.Context, batch eventlog.Batch, from c
 	}
 	if w.stored < 0 {
 		w.stored, w.done = from, from
+		w.complete = from == 0
 	}
 	through := batch.Through
 	var failure error
@@ -286,6 +290,10 @@ func (w *keyedWorker[S]) row(ctx context.Context, key string) (*row[S], error) {
 		return r, nil
 	}
 	r := &row[S]{key: key}
+	if w.complete {
+		w.rows[key] = r
+		return r, nil
+	}
 	stored, _, err := w.engine.store.ReadModels().Row(ctx, w.ref, key)
 	switch {
 	case errors.Is(err, carillon.ErrNotFound):
@@ -356,6 +364,6 @@ func (w *keyedWorker[S]) settle(written []carillon.Row) {
 	w.dirty = w.dirty[:0]
 	if w.bytes > rowCacheBytes {
 		clear(w.rows)
-		w.bytes = 0
+		w.bytes, w.complete = 0, false
 	}
 }
