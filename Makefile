@@ -74,7 +74,7 @@ fuzz: ## Run every fuzz target for FUZZTIME each
 
 .PHONY: bench
 bench: ## Measure against hand-written limits and peers; takes minutes
-	cd bench && $(GO) run . $(BENCH_ARGS)
+	$(BACKENDS) $(GO) run -C bench . $(BENCH_ARGS)
 
 .PHONY: bench-build
 bench-build: ## Compile the benchmarks, which are a module of their own

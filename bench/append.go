@@ -105,7 +105,7 @@ func handGroupAppends(w *workspace, duration time.Duration, payload []byte) (res
 	if err != nil {
 		return result{}, err
 	}
-	group := startHandGroup(log)
+	group := startHandGroup(log.write)
 	requests := handRequests()
 	streams := appendStreams(many)
 	got, err := crowd(many, duration, func(caller, n int) error {
@@ -143,10 +143,6 @@ func productAppends(ctx context.Context, w *workspace, duration time.Duration, c
 	if err != nil {
 		return result{}, err
 	}
-	streams := appendStreams(callers)
-	got, err := crowd(callers, duration, func(caller, n int) error {
-		stream, version := nth(streams[caller], n)
-		return p.appendOne(ctx, stream, version, payload)
-	})
-	return got, errors.Join(err, p.check(ctx, 0, got.done), p.close())
+	got, err := appendTo(ctx, p, duration, callers, payload)
+	return got, errors.Join(err, p.close())
 }

@@ -26,14 +26,14 @@ const (
 // readModelRows is how many rows the read model has.
 const readModelRows = 1000
 
-// history is a log of orders, as everybody has it, and what they come to.
+// history is a log of orders, as everybody has it, and what they come to: so many rows with so much in total.
 type history struct {
-	events int
-	total  Customer
+	events, rows int
+	total        Customer
 }
 
 func historyOf(events int) history {
-	h := history{events: events}
+	h := history{events: events, rows: min(readModelRows, events)}
 	for n := range events {
 		h.total = h.total.Placed(orderFor(n, ""))
 	}
@@ -48,7 +48,7 @@ func (h history) check(rows map[string]Customer) error {
 		total.Units += row.Units
 		total.Pence += row.Pence
 	}
-	if total != h.total || len(rows) != min(readModelRows, h.events) {
+	if total != h.total || len(rows) != h.rows {
 		return fmt.Errorf("%d rows come to %+v, the log to %+v", len(rows), total, h.total)
 	}
 	return nil
@@ -122,15 +122,18 @@ func catchUp(ctx context.Context, w *workspace) (*contest, error) {
 	}, nil
 }
 
+// customersModel is the read model that is brought up to date.
+func customersModel() *projection.Model[Customer] {
+	return projection.Keyed("customers", projection.On(orderPlaced, func(c Customer, e OrderPlaced) Customer { return c.Placed(e) }))
+}
+
 // catchUp folds the whole log into a read model that was empty.
 func (p *product) catchUp(ctx context.Context, h history) (result, error) {
-	const name = "customers"
-	ref := carillon.ModelRef{Name: name}
-	models := p.store.ReadModels()
-	if err := models.Update(ctx, ref, carillon.Flushed, carillon.ReadModelTx.Clear); err != nil {
+	model := customersModel()
+	ref := carillon.ModelRef{Name: model.Name()}
+	if err := p.store.ReadModels().Update(ctx, ref, carillon.Flushed, carillon.ReadModelTx.Clear); err != nil {
 		return result{}, err
 	}
-	model := projection.Keyed(name, projection.On(orderPlaced, func(c Customer, e OrderPlaced) Customer { return c.Placed(e) }))
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan error, 1)
@@ -141,7 +144,7 @@ func (p *product) catchUp(ctx context.Context, h history) (result, error) {
 		return result{}, err
 	}
 	go func() { ended <- engine.Run(running) }()
-	if err := engine.Wait(ctx, name, carillon.Position(h.events)); err != nil {
+	if err := engine.Wait(ctx, model.Name(), carillon.Position(h.events)); err != nil {
 		return result{}, err
 	}
 	got := watch.stop(int64(h.events))
@@ -150,14 +153,19 @@ func (p *product) catchUp(ctx context.Context, h history) (result, error) {
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		return result{}, err
 	}
+	return got, p.checkRows(ctx, model, h)
+}
+
+// checkRows compares the rows of a read model with what must come out.
+func (p *product) checkRows(ctx context.Context, model *projection.Model[Customer], h history) error {
 	rows := make(map[string]Customer)
-	for entry, err := range projection.NewView(model, models, codec.JSON()).All(ctx) {
+	for entry, err := range projection.NewView(model, p.store.ReadModels(), codec.JSON()).All(ctx) {
 		if err != nil {
-			return result{}, err
+			return err
 		}
 		rows[entry.Key] = entry.State
 	}
-	return got, h.check(rows)
+	return h.check(rows)
 }
 
 // catchUp folds the whole log into a table that was empty.

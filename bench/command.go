@@ -140,29 +140,26 @@ func handCommands(w *workspace, duration time.Duration, callers int) (result, er
 	if err != nil {
 		return result{}, err
 	}
-	shop := &handShop{states: make(map[string]handState)}
-	finish := func() {}
-	if callers == 1 {
-		shop.append = func(_ int, stream string, version int64, payload []byte) error {
-			return log.append(stream, version, payload)
-		}
-	} else {
-		group, requests := startHandGroup(log), handRequests()
-		finish = group.close
-		shop.append = func(caller int, stream string, version int64, payload []byte) error {
-			r := requests[caller]
-			r.stream, r.version, r.payload = stream, version, payload
-			return group.append(r)
-		}
+	one, finish := func(_ int, stream string, version int64, payload []byte) error {
+		return log.append(stream, version, payload)
+	}, func() {}
+	if callers > 1 {
+		group := startHandGroup(log.write)
+		one, finish = group.appender(), group.close
 	}
-	got, all, err := audienceOf(callers).send(duration, func(caller, _ int, p PlaceOrder) error { return shop.place(caller, p) })
+	got, all, err := (&handShop{append: one, states: make(map[string]handState)}).run(duration, callers)
 	finish()
-	err = errors.Join(err, checkHand(log, all), log.close())
+	return got, errors.Join(err, checkHand(log, all), log.close())
+}
+
+// run sends commands and compares the states with what was acknowledged.
+func (s *handShop) run(duration time.Duration, callers int) (got result, all int64, err error) {
+	got, all, err = audienceOf(callers).send(duration, func(caller, _ int, p PlaceOrder) error { return s.place(caller, p) })
 	var orders int64
-	for _, state := range shop.states {
+	for _, state := range s.states {
 		orders += state.Orders
 	}
-	return got, errors.Join(err, checkOrders(orders, all))
+	return got, all, errors.Join(err, checkOrders(orders, all))
 }
 
 func checkOrders(counted, acknowledged int64) error {

@@ -76,13 +76,16 @@ func conditional(ctx context.Context, w *workspace) (*contest, error) {
 
 func fillTagged(ctx context.Context, w *workspace, path string) error {
 	w.say("  building a log of %s events", grouped(w.events))
-	return fillProduct(ctx, path, w.events, func(n int) (string, int64, carillon.Message) {
-		customer := n % taggedCustomers
-		return customerStream(customerKey(customer)), int64(n/taggedCustomers) + 1, carillon.Message{
-			Tags:    []carillon.Tag{customerTag(customer), productTag(n / 3 % taggedProducts)},
-			Payload: payloadFor(n, customerKey(customer)),
-		}
-	})
+	return fillProduct(ctx, path, w.events, taggedOrder)
+}
+
+// taggedOrder is the nth event of the long log.
+func taggedOrder(n int) (stream string, version int64, message carillon.Message) {
+	customer := n % taggedCustomers
+	return customerStream(customerKey(customer)), int64(n/taggedCustomers) + 1, carillon.Message{
+		Tags:    []carillon.Tag{customerTag(customer), productTag(n / 3 % taggedProducts)},
+		Payload: payloadFor(n, customerKey(customer)),
+	}
 }
 
 func customerTag(n int) carillon.Tag { return carillon.NewTag("customer", customerKey(n)) }

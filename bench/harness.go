@@ -41,9 +41,11 @@ func quickScale() scale {
 // workspace is where a contest keeps its files, and how much it does.
 type workspace struct {
 	scale
-	dir    string
-	retail string // the retail file, empty when there is none
-	say    func(format string, args ...any)
+	dir string
+	// retail is the retail file, postgres the URL of a database. Either is empty when there is none.
+	retail, postgres string
+
+	say func(format string, args ...any)
 
 	mu    sync.Mutex
 	files int

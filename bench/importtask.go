@@ -29,6 +29,9 @@ const (
 
 // task carries out the task that a process was started for.
 func task(ctx context.Context, args []string, out io.Writer) error {
+	if len(args) == 2 && args[0] == taskProject {
+		return project(ctx, args[1])
+	}
 	if len(args) != 3 {
 		return fmt.Errorf("%s takes a task, a retail file and a store, not %q", taskArgument, args)
 	}

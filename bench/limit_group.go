@@ -3,9 +3,9 @@ package main
 import "errors"
 
 // handGroup is the hand-written group commit: callers send their events down a channel to one goroutine, which takes whatever
-// waits, writes it in one transaction, flushes once and answers each.
+// waits, has it written in one transaction and answers each.
 type handGroup struct {
-	log      *handLog
+	write    func(batch []*handRequest) error // sets the outcome of each request; an error is that of all that have none
 	requests chan *handRequest
 	stopped  chan struct{}
 }
@@ -21,8 +21,8 @@ type handRequest struct {
 
 func newHandRequest() *handRequest { return &handRequest{done: make(chan struct{}, 1)} }
 
-func startHandGroup(log *handLog) *handGroup {
-	g := &handGroup{log: log, requests: make(chan *handRequest, 1024), stopped: make(chan struct{})}
+func startHandGroup(write func(batch []*handRequest) error) *handGroup {
+	g := &handGroup{write: write, requests: make(chan *handRequest, 1024), stopped: make(chan struct{})}
 	go g.run()
 	return g
 }
@@ -32,6 +32,16 @@ func (g *handGroup) append(r *handRequest) error {
 	g.requests <- r
 	<-r.done
 	return r.err
+}
+
+// appender is append for callers of whom each has a request.
+func (g *handGroup) appender() func(caller int, stream string, version int64, payload []byte) error {
+	requests := handRequests()
+	return func(caller int, stream string, version int64, payload []byte) error {
+		r := requests[caller]
+		r.stream, r.version, r.payload = stream, version, payload
+		return g.append(r)
+	}
 }
 
 func (g *handGroup) run() {
@@ -65,17 +75,17 @@ func (g *handGroup) gather(batch []*handRequest) []*handRequest {
 }
 
 // write commits a batch. A version that is taken is that caller's outcome alone.
-func (g *handGroup) write(batch []*handRequest) error {
-	if err := g.log.begin.Exec(); err != nil {
+func (l *handLog) write(batch []*handRequest) error {
+	if err := l.begin.Exec(); err != nil {
 		return err
 	}
 	for _, r := range batch {
-		r.err = g.log.add(r.stream, r.version, orderPlaced, r.payload)
+		r.err = l.add(r.stream, r.version, orderPlaced, r.payload)
 		if r.err != nil && !errors.Is(r.err, errVersionTaken) {
-			return errors.Join(r.err, g.log.rollback.Exec())
+			return errors.Join(r.err, l.rollback.Exec())
 		}
 	}
-	return g.log.commit.Exec()
+	return l.commit.Exec()
 }
 
 // close stops the goroutine once everything sent is answered. The log stays open.

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/ncruces/go-sqlite3"
 )
 
@@ -17,23 +19,43 @@ type machine struct {
 	Kernel     string `json:"kernel"`
 	Go         string `json:"go"`
 	SQLite     string `json:"sqlite"`
+	PostgreSQL string `json:"postgresql,omitempty"` // empty when there is none
 	Filesystem string `json:"filesystem"`
 }
 
 const unknown = "unknown"
 
-func describeMachine(dir string) (machine, error) {
+func describeMachine(ctx context.Context, dir, postgres string) (machine, error) {
 	version, err := sqliteVersion()
+	if err != nil {
+		return machine{}, err
+	}
+	server, err := postgresVersion(ctx, postgres)
 	return machine{
 		CPU: field("/proc/cpuinfo", "model name"), Cores: runtime.NumCPU(),
 		Kernel: runtime.GOOS + "/" + runtime.GOARCH + " " + line("/proc/sys/kernel/osrelease"),
-		Go:     strings.TrimPrefix(runtime.Version(), "go"), SQLite: version, Filesystem: filesystem(dir),
+		Go:     strings.TrimPrefix(runtime.Version(), "go"), SQLite: version, PostgreSQL: server, Filesystem: filesystem(dir),
 	}, err
 }
 
 // String is the machine in one line.
 func (m machine) String() string {
-	return fmt.Sprintf("%s, %d cores, %s, Go %s, SQLite %s, %s", m.CPU, m.Cores, m.Kernel, m.Go, m.SQLite, m.Filesystem)
+	text := fmt.Sprintf("%s, %d cores, %s, Go %s, SQLite %s, %s", m.CPU, m.Cores, m.Kernel, m.Go, m.SQLite, m.Filesystem)
+	if m.PostgreSQL != "" {
+		text += ", PostgreSQL " + m.PostgreSQL
+	}
+	return text
+}
+
+// postgresVersion is the version of a server, empty when there is none.
+func postgresVersion(ctx context.Context, url string) (string, error) {
+	if url == "" {
+		return "", nil
+	}
+	return pgOnce(ctx, &pgDatabase{url: url}, func(conn *pgx.Conn) (version string, err error) {
+		err = conn.QueryRow(ctx, "SHOW server_version").Scan(&version)
+		return version, err
+	})
 }
 
 func sqliteVersion() (string, error) {

@@ -1,9 +1,9 @@
-// Command bench measures Carillon against what can be written by hand on the same SQLite driver, and against its peers.
+// Command bench measures Carillon against what can be written by hand on the same drivers, and against its peers.
 //
 // Everything that is compared is measured in one run, by turns, several times over; what is printed first are ratios. A side that
 // did not do its work ends the run with an error.
 //
-//	go run . [-quick] [-only REGEXP] [-json] [-write FILE]
+//	go run . [-quick] [-only REGEXP] [-postgres URL] [-json] [-write FILE]
 package main
 
 import (
@@ -36,8 +36,16 @@ func contests() []entry {
 		{"catchup", catchUp},
 		{"load", loads},
 		{"snapshot", snapshotLoads},
+		{"rebuild-live", rebuildLive},
 		{"growth", growth},
 		{"import", imports},
+		{"pg-append", pgAppends},
+		{"pg-conditional", pgConditional},
+		{"pg-command", pgCommands},
+		{"pg-catchup", pgCatchUp},
+		{"pg-rebuild", pgRebuilds},
+		{"pg-processes", pgProcesses},
+		{"consume", consumers},
 	}
 }
 
@@ -48,6 +56,7 @@ type settings struct {
 	quick, json        bool
 	only, write, dir   string
 	retail, cpuProfile string
+	postgres           string
 	repetitions        int
 	duration           time.Duration
 }
@@ -70,10 +79,14 @@ func parse(args []string) (settings, error) {
 	flags.StringVar(&s.write, "write", "", "write the result as a page to this `file` too")
 	flags.StringVar(&s.dir, "dir", "", "keep the files below this `directory`, on the disk to be measured (default: a temporary one)")
 	flags.StringVar(&s.retail, "retail", "../../shared/data/online-retail.csv.gz", "the retail `file` to import")
+	flags.StringVar(&s.postgres, "postgres", "", "the `URL` of a PostgreSQL database (default: CARILLON_TEST_POSTGRES)")
 	flags.StringVar(&s.cpuProfile, "cpuprofile", "", "write a profile to this `file`; go tool pprof -tagfocus shows one side")
 	flags.IntVar(&s.repetitions, "repetitions", 0, "measure each side so many `times` (default: 5)")
 	flags.DurationVar(&s.duration, "duration", 0, "let each timed run last so `long` (default: 1.2s)")
 	err := flags.Parse(args)
+	if s.postgres == "" { // not the flag's default, which its help would show, password and all
+		s.postgres = os.Getenv("CARILLON_TEST_POSTGRES")
+	}
 	return s, err
 }
 
@@ -159,7 +172,7 @@ func (s settings) scale() scale {
 // measureAll holds the contests one after another.
 func measureAll(ctx context.Context, s settings, only *regexp.Regexp, dir string) (*report, error) {
 	sc := s.scale()
-	where, err := describeMachine(dir)
+	where, err := describeMachine(ctx, dir, s.postgres)
 	if err != nil {
 		return nil, err
 	}
@@ -188,7 +201,7 @@ func hold(ctx context.Context, e entry, s settings, dir string, r *report) (err 
 		return err
 	}
 	defer os.RemoveAll(own)
-	w := &workspace{scale: s.scale(), dir: own, retail: s.retail, say: func(format string, args ...any) {
+	w := &workspace{scale: s.scale(), dir: own, retail: s.retail, postgres: s.postgres, say: func(format string, args ...any) {
 		fmt.Fprintf(os.Stderr, format+"\n", args...)
 	}}
 	w.say("%s", e.name)

@@ -37,10 +37,18 @@ func (r *report) pageMachine(b *strings.Builder) {
 		{"kernel", r.Machine.Kernel},
 		{"Go", r.Machine.Go},
 		{"SQLite", r.Machine.SQLite + ", WAL, synchronous=FULL"},
+		{"PostgreSQL", r.Machine.postgresSettings()},
 		{"filesystem", r.Machine.Filesystem},
 		{"runs", fmt.Sprintf("%d of each side, by turns; %g s each, or once through the log or the file", r.Repetitions, r.Seconds)},
 	}
 	table(b, []string{"", ""}, rows)
+}
+
+func (m machine) postgresSettings() string {
+	if m.PostgreSQL == "" {
+		return "none"
+	}
+	return m.PostgreSQL + ", fsync=on, synchronous_commit=on, on the same machine"
 }
 
 func (r *report) pageRatios(b *strings.Builder) {
@@ -76,9 +84,9 @@ func (r *report) pageRates(b *strings.Builder) {
 }
 
 func (r *report) pageLimits(b *strings.Builder) {
-	b.WriteString("## What each side does\n\nThe sides by hand are what somebody competent writes without a framework, on the same driver\n" +
-		"(github.com/ncruces/go-sqlite3, its low-level API), with the same pragmas and page size, in files of their own. Each checks\n" +
-		"versions as the product does. Every run ends with a count of what is in the file, or a comparison of what was read.\n\n")
+	b.WriteString("## What each side does\n\nThe sides by hand are what somebody competent writes without a framework, on the same driver:\n" +
+		"github.com/ncruces/go-sqlite3 by its low-level API, with the same pragmas and page size, in files of their own; and\n" +
+		"github.com/jackc/pgx/v5, in schemas of their own of the same server. Each checks versions as the product does. Every run ends with a count of what is in the file, or a comparison of what was read.\n\n")
 	seen := make(map[string]bool)
 	for _, rate := range r.Rates {
 		if line := fmt.Sprintf("- %s: %s.\n", rate.Side, rate.What); !seen[line] {
@@ -99,6 +107,7 @@ func (r *report) pageCautions(b *strings.Builder) {
   the process ends; no demand is judged by them.
 - Carillon keeps the states of hot streams and so loads none of them here. The rows that load every time are beside.
 - Long logs are built without flushes before the clock starts, and are in the page cache when it does.
+- The processors' time of what runs on PostgreSQL is that of the client alone, and the server shares the machine with it.
 - hallgren's store makes one event durable at a time, which is what its interface allows.
 `)
 }

@@ -32,13 +32,17 @@ func (p *product) close() error { return p.store.Close() }
 // fresh is a log over the same file that has read nothing yet.
 func (p *product) fresh() *eventlog.Log { return eventlog.New(p.store.Log()) }
 
-// fillProduct makes a file with many events, each an append of its own, a thousand to a transaction. No append is flushed, and
-// the file is whole when it returns.
+// fillProduct makes a file with many events. No append is flushed, and the file is whole when it returns.
 func fillProduct(ctx context.Context, path string, count int, event func(n int) (stream string, version int64, message carillon.Message)) error {
 	p, err := openProduct(ctx, path, sqlite.WithPossibleLoss(sqlite.WholeFile))
 	if err != nil {
 		return err
 	}
+	return errors.Join(p.fill(ctx, count, event), p.close())
+}
+
+// fill appends many events, each an append of its own, a thousand to a transaction.
+func (p *product) fill(ctx context.Context, count int, event func(n int) (stream string, version int64, message carillon.Message)) error {
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	batch := make([]carillon.Append, 0, 1000)
 	for n := 0; n < count; {
@@ -47,7 +51,7 @@ func fillProduct(ctx context.Context, path string, count int, event func(n int) 
 			stream, version, message := event(n)
 			id, err := uuid.NewV7()
 			if err != nil {
-				return errors.Join(err, p.close())
+				return err
 			}
 			message.ID, message.Type, message.Time = id.String(), orderPlaced, now
 			message.SchemaVersion, message.ContentType = 1, carillon.ContentTypeJSON
@@ -56,15 +60,15 @@ func fillProduct(ctx context.Context, path string, count int, event func(n int) 
 		}
 		verdicts, err := p.store.Log().Append(ctx, batch)
 		if err != nil {
-			return errors.Join(err, p.close())
+			return err
 		}
 		for _, verdict := range verdicts {
 			if verdict.Err != nil {
-				return errors.Join(verdict.Err, p.close())
+				return verdict.Err
 			}
 		}
 	}
-	return p.close()
+	return nil
 }
 
 // appendOne appends one event the way a program does.

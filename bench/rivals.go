@@ -118,6 +118,11 @@ func startService(ctx context.Context, w *workspace, hotStates int) (*service, e
 	if err != nil {
 		return nil, err
 	}
+	return serve(p, hotStates)
+}
+
+// serve makes a service of the product, and closes it when that fails.
+func serve(p *product, hotStates int) (*service, error) {
 	bound, err := sourcing.Bind(customers(), sourcing.Runtime{Log: p.log, HotStates: hotStates})
 	if err != nil {
 		return nil, errors.Join(err, p.close())
