@@ -193,11 +193,11 @@ func testManyWriters(t *testing.T, events int) {
 // bareSequence replaces the append function by what is often written: positions come from a sequence, and no lock is taken.
 const bareSequence = `
 	DROP TABLE {{schema}}.log;
-	CREATE VIEW {{schema}}.log AS SELECT true AS single, coalesce(max(position), 0) AS head FROM {{schema}}.events;
+	CREATE VIEW {{schema}}.log AS SELECT true AS single, coalesce(max(position), 0) AS head, 0::bigint AS givenup FROM {{schema}}.events;
 	CREATE SEQUENCE {{schema}}.positions;
 	CREATE OR REPLACE FUNCTION {{schema}}.append(
 		session uuid, number bigint, given_up bigint[],
-		streams text[], a_stream integer[], a_expect bigint[],
+		streams text[], s_expect bigint[], e_version bigint[], a_stream integer[], a_expect bigint[],
 		c_id text[], a_command integer[], a_digest bytea[],
 		a_after bigint[], a_everything boolean[], b_append integer[], b_event integer[],
 		m_append integer[], m_tag text[], m_type integer[], m_rest_from integer[], m_rest_to integer[], rest text[],
