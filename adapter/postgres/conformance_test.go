@@ -7,6 +7,7 @@ import (
 
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/conformance"
+	"github.com/carillon-go/carillon/internal/backends"
 )
 
 // few keeps the pools of many stores at once below the server's limit.
@@ -14,11 +15,11 @@ func few(config *pgxpool.Config) { config.MaxConns = 6 }
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	url := database(t, urlVariable)
+	url := backends.Variable(t, backends.Postgres)
 	conformance.Log(t, func(t testing.TB) carillon.Opener {
-		return URL(url, Schema(schema(t, url)), Configure(few))
+		return URL(url, Schema(backends.Schema(t, url)), Configure(few))
 	}, conformance.WithSlowCommits(func(t testing.TB, stall func()) carillon.Opener {
-		source := URL(url, Schema(schema(t, url)), Configure(few))
+		source := URL(url, Schema(backends.Schema(t, url)), Configure(few))
 		source.beforeDone = stall
 		return source
 	}))
@@ -26,30 +27,24 @@ func TestConformance(t *testing.T) {
 
 func TestConformanceThroughPgBouncer(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("-short: the same without a pooler runs")
-	}
-	url := database(t, pgBouncerVariable)
+	url := backends.Variable(t, backends.PgBouncer)
 	conformance.Log(t, func(t testing.TB) carillon.Opener {
-		return URL(url, Schema(schema(t, url)), PgBouncer(), Configure(few))
+		return URL(url, Schema(backends.Schema(t, url)), PgBouncer(), Configure(few))
 	})
 }
 
 func TestReadModelConformance(t *testing.T) {
 	t.Parallel()
-	url := database(t, urlVariable)
+	url := backends.Variable(t, backends.Postgres)
 	conformance.ReadModel(t, func(t testing.TB) carillon.Opener {
-		return URL(url, Schema(schema(t, url)), Configure(few))
+		return URL(url, Schema(backends.Schema(t, url)), Configure(few))
 	})
 }
 
 func TestReadModelConformanceThroughPgBouncer(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("-short: the same without a pooler runs")
-	}
-	url := database(t, pgBouncerVariable)
+	url := backends.Variable(t, backends.PgBouncer)
 	conformance.ReadModel(t, func(t testing.TB) carillon.Opener {
-		return URL(url, Schema(schema(t, url)), PgBouncer(), Configure(few))
+		return URL(url, Schema(backends.Schema(t, url)), PgBouncer(), Configure(few))
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/carillon-go/carillon"
+	"github.com/carillon-go/carillon/internal/backends"
 )
 
 // TestLoneAppendBehindALock: while a lone append waits for the log, something happens that its snapshot does not show. It must do
@@ -36,8 +37,8 @@ func TestLoneAppendBehindALock(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			ctx := t.Context()
-			url := database(t, urlVariable)
-			opened, err := URL(url, Schema(schema(t, url)), Configure(few)).Open(ctx)
+			url := backends.Variable(t, backends.Postgres)
+			opened, err := URL(url, Schema(backends.Schema(t, url)), Configure(few)).Open(ctx)
 			if err != nil {
 				t.Fatal(err)
 			}

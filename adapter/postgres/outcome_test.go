@@ -9,6 +9,7 @@ import (
 
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/eventlog"
+	"github.com/carillon-go/carillon/internal/backends"
 )
 
 // noted is an append whose request a proxy knows by its text.
@@ -22,9 +23,9 @@ func noted(text string) carillon.Append {
 // opened is a store behind a proxy, and its log.
 func opened(t *testing.T) (*proxy, *eventlog.Log, carillon.Store) {
 	t.Helper()
-	direct := database(t, urlVariable)
+	direct := backends.Variable(t, backends.Postgres)
 	p, through := newProxy(t, direct)
-	store, err := URL(through, Schema(schema(t, direct)), Configure(few)).Open(t.Context())
+	store, err := URL(through, Schema(backends.Schema(t, direct)), Configure(few)).Open(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

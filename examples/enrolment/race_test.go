@@ -8,19 +8,20 @@ import (
 
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/examples/enrolment"
+	"github.com/carillon-go/carillon/internal/racing"
 )
 
 // TestARaceForOneCourse has 200 students after the 30 places of one course.
 func TestARaceForOneCourse(t *testing.T) {
 	t.Parallel()
 	const students, capacity = 200, 30
-	onEachStore(t, func(t testing.TB, log carillon.Log, guarded bool) {
-		race(t, log, enrolment.Decider(), []any{offer{"go", capacity}})
+	racing.OnEachStore(t, func(t testing.TB, log carillon.Log, guarded bool) {
+		racing.Run(t, log, enrolment.Decider(), []any{offer{"go", capacity}})
 		var commands []any
 		for s := range students {
 			commands = append(commands, enrol{"go", fmt.Sprint("s", s)})
 		}
-		accepted := race(t, log, enrolment.Decider(), commands)
+		accepted := racing.Run(t, log, enrolment.Decider(), commands)
 		got, err := tally(t, log)
 		if got.places["go"] != len(accepted) {
 			t.Errorf("%d were told that they have a place, %d have one", len(accepted), got.places["go"])
@@ -39,7 +40,7 @@ func TestARaceForOneCourse(t *testing.T) {
 func TestARaceForCourses(t *testing.T) {
 	t.Parallel()
 	const students, courses, capacity = 40, 5, 6
-	onEachStore(t, func(t testing.TB, log carillon.Log, guarded bool) {
+	racing.OnEachStore(t, func(t testing.TB, log carillon.Log, guarded bool) {
 		var before, commands []any
 		for c := range courses {
 			before = append(before, offer{fmt.Sprint("c", c), capacity})
@@ -47,8 +48,8 @@ func TestARaceForCourses(t *testing.T) {
 				commands = append(commands, enrol{fmt.Sprint("c", c), fmt.Sprint("s", s)})
 			}
 		}
-		race(t, log, enrolment.Decider(), before)
-		accepted := race(t, log, enrolment.Decider(), commands)
+		racing.Run(t, log, enrolment.Decider(), before)
+		accepted := racing.Run(t, log, enrolment.Decider(), commands)
 		_, err := tally(t, log)
 		if guarded && (len(accepted) != courses*capacity || err != nil) {
 			t.Errorf("%d of %d places are taken: %v", len(accepted), courses*capacity, err)
@@ -63,7 +64,7 @@ func TestARaceForCourses(t *testing.T) {
 func TestARaceOfStudents(t *testing.T) {
 	t.Parallel()
 	const students, courses, capacity = 20, 10, 30
-	onEachStore(t, func(t testing.TB, log carillon.Log, guarded bool) {
+	racing.OnEachStore(t, func(t testing.TB, log carillon.Log, guarded bool) {
 		var before, commands []any
 		for c := range courses {
 			before = append(before, offer{fmt.Sprint("c", c), capacity})
@@ -71,8 +72,8 @@ func TestARaceOfStudents(t *testing.T) {
 				commands = append(commands, enrol{fmt.Sprint("c", c), fmt.Sprint("s", s)})
 			}
 		}
-		race(t, log, enrolment.Decider(), before)
-		accepted := race(t, log, enrolment.Decider(), commands)
+		racing.Run(t, log, enrolment.Decider(), before)
+		accepted := racing.Run(t, log, enrolment.Decider(), commands)
 		got, err := tally(t, log)
 		if guarded && (len(accepted) != students*enrolment.CoursesPerStudent || err != nil) {
 			t.Errorf("%d places are taken, by student %v: %v", len(accepted), got.courses, err)
@@ -88,8 +89,8 @@ func TestARaceOfStudents(t *testing.T) {
 func TestARaceWithCapacity(t *testing.T) {
 	t.Parallel()
 	const early, late, capacity = 15, 40, 30
-	onEachStore(t, func(t testing.TB, log carillon.Log, guarded bool) {
-		race(t, log, enrolment.Decider(), []any{offer{"go", capacity}})
+	racing.OnEachStore(t, func(t testing.TB, log carillon.Log, guarded bool) {
+		racing.Run(t, log, enrolment.Decider(), []any{offer{"go", capacity}})
 		var before []any
 		commands := []any{changeCapacity{"go", capacity + 1}} // which always can be, sooner or later
 		for s := range early {
@@ -99,8 +100,8 @@ func TestARaceWithCapacity(t *testing.T) {
 		for s := range late {
 			commands = append(commands, enrol{"go", fmt.Sprint("late", s)})
 		}
-		race(t, log, enrolment.Decider(), before)
-		race(t, log, enrolment.Decider(), commands)
+		racing.Run(t, log, enrolment.Decider(), before)
+		racing.Run(t, log, enrolment.Decider(), commands)
 		got, err := tally(t, log)
 		if guarded && (got.changes == 0 || err != nil) {
 			t.Errorf("%d changes of capacity, %d places taken: %v", got.changes, got.places["go"], err)
@@ -128,7 +129,7 @@ func tally(t testing.TB, log carillon.Log) (tallied, error) {
 	got := tallied{places: make(map[string]int), courses: make(map[string]int)}
 	capacity := make(map[string]int)
 	var full, busy error
-	for _, event := range history(t, log) {
+	for _, event := range racing.History(t, log) {
 		var e struct {
 			Course, Student string
 			Capacity        int

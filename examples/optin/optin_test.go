@@ -6,6 +6,7 @@ import (
 
 	"github.com/carillon-go/carillon/eventtest"
 	"github.com/carillon-go/carillon/examples/optin"
+	"github.com/carillon-go/carillon/internal/racing"
 )
 
 type (
@@ -17,7 +18,7 @@ type (
 
 // asked is the event of a token that was given out at noon.
 func asked(subscriber, token, replaces string) requested {
-	e := requested{Subscriber: subscriber, Digest: optin.Digest(token), Expires: noon().Add(optin.Lifetime)}
+	e := requested{Subscriber: subscriber, Digest: optin.Digest(token), Expires: racing.Noon().Add(optin.Lifetime)}
 	if replaces != "" {
 		e.Replaces = optin.Digest(replaces)
 	}
@@ -26,7 +27,7 @@ func asked(subscriber, token, replaces string) requested {
 
 func TestATokenConfirmsOnce(t *testing.T) {
 	t.Parallel()
-	eventtest.Decider(t, optin.Decider()).At(noon()).
+	eventtest.Decider(t, optin.Decider()).At(racing.Noon()).
 		When(request{"ann", "t1"}).Then(asked("ann", "t1", "")).
 		When(confirm{"t2"}).ThenRejected("nobody was given this token").
 		When(confirm{"t1"}).Then(confirmed{"ann", optin.Digest("t1")}).
@@ -37,7 +38,7 @@ func TestATokenConfirmsOnce(t *testing.T) {
 
 func TestATokenExpires(t *testing.T) {
 	t.Parallel()
-	expires := noon().Add(optin.Lifetime)
+	expires := racing.Noon().Add(optin.Lifetime)
 	tests := []struct {
 		name string
 		at   time.Time
@@ -62,7 +63,7 @@ func TestATokenExpires(t *testing.T) {
 
 func TestALaterTokenReplacesTheOneBefore(t *testing.T) {
 	t.Parallel()
-	eventtest.Decider(t, optin.Decider()).At(noon()).
+	eventtest.Decider(t, optin.Decider()).At(racing.Noon()).
 		When(request{"ann", "t1"}).Then(asked("ann", "t1", "")).
 		When(request{"ann", "t2"}).Then(asked("ann", "t2", "t1")).
 		When(confirm{"t1"}).ThenRejected("the token was replaced by a later one").

@@ -9,18 +9,19 @@ import (
 
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/examples/optin"
+	"github.com/carillon-go/carillon/internal/racing"
 )
 
 // TestATokenIsConfirmedOnce has one token confirmed 64 times at the same moment.
 func TestATokenIsConfirmedOnce(t *testing.T) {
 	t.Parallel()
-	onEachStore(t, func(t testing.TB, log carillon.Log, guarded bool) {
-		race(t, log, optin.Decider(), []any{request{"ann", "t1"}})
+	racing.OnEachStore(t, func(t testing.TB, log carillon.Log, guarded bool) {
+		racing.Run(t, log, optin.Decider(), []any{request{"ann", "t1"}})
 		commands := make([]any, 64)
 		for i := range commands {
 			commands[i] = confirm{"t1"}
 		}
-		accepted := race(t, log, optin.Decider(), commands)
+		accepted := racing.Run(t, log, optin.Decider(), commands)
 		err := sound(t, log)
 		if guarded && (len(accepted) != 1 || err != nil) {
 			t.Errorf("the token confirmed %d times: %v", len(accepted), err)
@@ -35,15 +36,15 @@ func TestATokenIsConfirmedOnce(t *testing.T) {
 func TestAConfirmationAndARequestCross(t *testing.T) {
 	t.Parallel()
 	const subscribers = 32
-	onEachStore(t, func(t testing.TB, log carillon.Log, guarded bool) {
+	racing.OnEachStore(t, func(t testing.TB, log carillon.Log, guarded bool) {
 		var before, commands []any
 		for n := range subscribers {
 			subscriber := fmt.Sprint("s", n)
 			before = append(before, request{subscriber, subscriber + " first"})
 			commands = append(commands, confirm{subscriber + " first"}, request{subscriber, subscriber + " second"})
 		}
-		race(t, log, optin.Decider(), before)
-		accepted := race(t, log, optin.Decider(), commands)
+		racing.Run(t, log, optin.Decider(), before)
+		accepted := racing.Run(t, log, optin.Decider(), commands)
 		err := sound(t, log)
 		if guarded && (len(accepted) != subscribers || err != nil) {
 			t.Errorf("%d of %d subscribers confirmed or were asked again: %v", len(accepted), subscribers, err)
@@ -57,13 +58,13 @@ func TestAConfirmationAndARequestCross(t *testing.T) {
 // TestRequestsCross has one subscriber asked 64 times at the same moment. One token is left that confirms.
 func TestRequestsCross(t *testing.T) {
 	t.Parallel()
-	onEachStore(t, func(t testing.TB, log carillon.Log, guarded bool) {
+	racing.OnEachStore(t, func(t testing.TB, log carillon.Log, guarded bool) {
 		requests, confirms := make([]any, 64), make([]any, 64)
 		for n := range requests {
 			requests[n], confirms[n] = request{"ann", fmt.Sprint("t", n)}, confirm{fmt.Sprint("t", n)}
 		}
-		asked := race(t, log, optin.Decider(), requests)
-		accepted := race(t, log, optin.Decider(), confirms)
+		asked := racing.Run(t, log, optin.Decider(), requests)
+		accepted := racing.Run(t, log, optin.Decider(), confirms)
 		err := sound(t, log)
 		if guarded && (len(asked) != len(requests) || len(accepted) != 1 || err != nil) {
 			t.Errorf("of %d tokens %d confirmed: %v", len(asked), len(accepted), err)
@@ -77,11 +78,11 @@ func TestRequestsCross(t *testing.T) {
 // TestTheLogHoldsNoToken: who reads it cannot confirm.
 func TestTheLogHoldsNoToken(t *testing.T) {
 	t.Parallel()
-	onEachStore(t, func(t testing.TB, log carillon.Log, _ bool) {
+	racing.OnEachStore(t, func(t testing.TB, log carillon.Log, _ bool) {
 		token := optin.NewToken()
-		race(t, log, optin.Decider(), []any{request{"ann", token}})
-		race(t, log, optin.Decider(), []any{confirm{token}})
-		events := history(t, log)
+		racing.Run(t, log, optin.Decider(), []any{request{"ann", token}})
+		racing.Run(t, log, optin.Decider(), []any{confirm{token}})
+		events := racing.History(t, log)
 		if len(events) != 2 {
 			t.Errorf("%d events, want 2", len(events))
 		}
@@ -105,7 +106,7 @@ func sound(t testing.TB, log carillon.Log) error {
 	last := make(map[string]string) // the last token's digest, by subscriber
 	confirmed := make(map[string]bool)
 	var twice, crossed error
-	for _, event := range history(t, log) {
+	for _, event := range racing.History(t, log) {
 		var e struct{ Subscriber, Digest string }
 		if err := json.Unmarshal(event.Payload, &e); err != nil {
 			t.Fatal(err)

@@ -1,20 +1,12 @@
 package cli
 
 import (
-	"context"
-	"crypto/rand"
 	"net/url"
-	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
-	"github.com/carillon-go/carillon"
-	"github.com/carillon-go/carillon/adapter/postgres"
+	"github.com/carillon-go/carillon/internal/backends"
 )
-
-// databaseVariable names the PostgreSQL of the tests; scripts/backends sets it.
-const databaseVariable = "CARILLON_TEST_POSTGRES"
 
 // emptyStores are the kinds of stores a test runs over, each with what gives the URL of an empty one.
 func emptyStores() map[string]func(*testing.T) string {
@@ -31,36 +23,18 @@ func emptyFile(t *testing.T) string {
 // where backends are required.
 func emptySchema(t *testing.T) string {
 	t.Helper()
-	database := os.Getenv(databaseVariable)
-	switch {
-	case *update:
+	if *update {
 		t.Skip("the transcripts are written over SQLite")
-	case database != "":
-	case os.Getenv("REQUIRE_BACKENDS") == "1":
-		t.Fatalf("%s is not set, and REQUIRE_BACKENDS=1: run the tests through scripts/backends", databaseVariable)
-	default:
-		t.Skipf("%s is not set: run the tests through scripts/backends", databaseVariable)
 	}
+	database := backends.Variable(t, backends.Postgres)
 	parsed, err := url.Parse(database)
 	if err != nil {
-		t.Fatalf("%s is no URL", databaseVariable)
+		t.Fatalf("%s is no URL", backends.Postgres)
 	}
-	schema := "cli_" + strings.ToLower(rand.Text()[:16])
 	parameters := parsed.Query()
-	parameters.Set("schema", schema)
+	parameters.Set("schema", backends.Schema(t, database))
 	parsed.RawQuery = parameters.Encode()
-	store := parsed.String()
-	t.Cleanup(func() {
-		ctx := context.WithoutCancel(t.Context())
-		err := (&storeFlag{url: store}).write(ctx, func(store carillon.Store) error {
-			_, err := store.(*postgres.Store).Pool().Exec(ctx, "DROP SCHEMA "+schema+" CASCADE")
-			return err
-		})
-		if err != nil {
-			t.Error(err)
-		}
-	})
-	return store
+	return parsed.String()
 }
 
 func TestCommandsPrintTheSameOverEveryStore(t *testing.T) {

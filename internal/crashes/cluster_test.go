@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/carillon-go/carillon/internal/backends"
 )
 
 // cluster is a PostgreSQL server of a test's own, with durability as in production, that can be killed.
@@ -38,7 +40,7 @@ type cluster struct {
 // newCluster makes a cluster and starts it; it ends with the test. Settings are lines of postgresql.conf.
 func newCluster(t testing.TB, settings ...string) *cluster {
 	t.Helper()
-	binaries := variable(t, "CARILLON_TEST_PGBIN")
+	binaries := backends.Variable(t, backends.PostgresBinaries)
 	directory, err := os.MkdirTemp("", "carillon-crashes-") //nolint:usetesting // others may not enter the test's own
 	if err != nil {
 		t.Fatal(err)

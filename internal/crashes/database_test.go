@@ -3,9 +3,6 @@
 package crashes_test
 
 import (
-	"context"
-	"crypto/rand"
-	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -14,24 +11,11 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/carillon-go/carillon/adapter/postgres"
+	"github.com/carillon-go/carillon/internal/backends"
 )
 
 // patience is how long a test waits for what must come.
 const patience = 60 * time.Second
-
-// variable is a variable that scripts/backends sets. Without it the test is skipped, or fails where backends are required.
-func variable(t testing.TB, name string) string {
-	t.Helper()
-	value := os.Getenv(name)
-	switch {
-	case value != "":
-	case os.Getenv("REQUIRE_BACKENDS") == "1":
-		t.Fatalf("%s is not set, and REQUIRE_BACKENDS=1: run the tests through scripts/backends", name)
-	default:
-		t.Skipf("%s is not set: run the tests through scripts/backends", name)
-	}
-	return value
-}
 
 // nightly skips a test of full size by day.
 func nightly(t testing.TB) {
@@ -44,20 +28,8 @@ func nightly(t testing.TB) {
 // place is a job's part that says where: a schema of the shared server that nobody else uses, dropped when the test ends.
 func place(t testing.TB) job {
 	t.Helper()
-	j := job{URL: variable(t, "CARILLON_TEST_POSTGRES"), Schema: "crashes_" + strings.ToLower(rand.Text()[:16])}
-	t.Cleanup(func() {
-		ctx := context.WithoutCancel(t.Context())
-		conn, err := pgx.Connect(ctx, j.URL)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		defer conn.Close(ctx)
-		if _, err := conn.Exec(ctx, fmt.Sprintf("SET client_min_messages = warning; DROP SCHEMA IF EXISTS %s CASCADE", j.Schema)); err != nil {
-			t.Error(err)
-		}
-	})
-	return j
+	url := backends.Variable(t, backends.Postgres)
+	return job{URL: url, Schema: backends.Schema(t, url)}
 }
 
 // store opens the job's store for the test itself.

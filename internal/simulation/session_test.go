@@ -112,7 +112,7 @@ func (s *session) carry(request string, f fate, carry func(fate) (string, error)
 	return err
 }
 
-// lives reports whether the process of this session runs, and the run goes on.
+// lives reports whether the process that holds this connection runs, and the simulation goes on.
 func (s *session) lives() bool {
 	s.world.mu.Lock()
 	defer s.world.mu.Unlock()

@@ -21,6 +21,7 @@ import (
 	"github.com/carillon-go/carillon/examples/shop"
 	"github.com/carillon-go/carillon/examples/shop/importer"
 	"github.com/carillon-go/carillon/examples/shop/retail"
+	"github.com/carillon-go/carillon/internal/backends"
 )
 
 const (
@@ -47,7 +48,7 @@ func TestMain(m *testing.M) {
 func importAs(task, store, file string) error {
 	var opener carillon.Opener = sqlite.File(store)
 	if schema, ok := strings.CutPrefix(store, schemaPrefix); ok {
-		opener = postgres.URL(os.Getenv(databaseVariable), postgres.Schema(schema))
+		opener = postgres.URL(os.Getenv(backends.Postgres), postgres.Schema(schema))
 	}
 	if task == "torn" {
 		opener = tornOpener{opener}

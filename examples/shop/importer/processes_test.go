@@ -3,7 +3,6 @@ package importer_test
 import (
 	"bufio"
 	"context"
-	"crypto/rand"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,39 +16,26 @@ import (
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/adapter/postgres"
 	"github.com/carillon-go/carillon/eventlog"
+	"github.com/carillon-go/carillon/internal/backends"
 )
 
-const (
-	// databaseVariable names the PostgreSQL of the tests; scripts/backends sets it.
-	databaseVariable = "CARILLON_TEST_POSTGRES"
-	// schemaPrefix marks a store that is a schema of that database.
-	schemaPrefix = "schema:"
-)
+// schemaPrefix marks a store that is a schema of the tests' PostgreSQL.
+const schemaPrefix = "schema:"
 
 // TestProcessesShareAStore has three processes import a third of the invoices each, into one store at the same time, while a fourth
 // reads along: it skips nothing, and events and read models are those of one process that imported everything.
 func TestProcessesShareAStore(t *testing.T) {
 	t.Parallel()
-	url := os.Getenv(databaseVariable)
-	if url == "" {
-		if os.Getenv("REQUIRE_BACKENDS") == "1" {
-			t.Fatalf("%s is not set, and REQUIRE_BACKENDS=1", databaseVariable)
-		}
-		t.Skipf("%s is not set: run the tests through scripts/backends", databaseVariable)
-	}
+	url := backends.Variable(t, backends.Postgres)
 	file := generated(t)
 	want := undisturbed(t, file)
-	schema := "test_" + strings.ToLower(rand.Text()[:16])
+	schema := backends.Schema(t, url)
 	source := postgres.URL(url, postgres.Schema(schema))
 	store, err := source.Open(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_, err := store.(*postgres.Store).Pool().Exec(context.WithoutCancel(t.Context()), "DROP SCHEMA "+schema+" CASCADE")
-		if err != nil {
-			t.Error(err)
-		}
 		if err := store.Close(); err != nil {
 			t.Error(err)
 		}

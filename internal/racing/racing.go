@@ -1,4 +1,5 @@
-package username_test
+// Package racing runs decisions of many processes against one another, for the tests of examples.
+package racing
 
 import (
 	"context"
@@ -12,8 +13,10 @@ import (
 
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/adapter/memory"
+	"github.com/carillon-go/carillon/adapter/postgres"
 	"github.com/carillon-go/carillon/adapter/sqlite"
 	"github.com/carillon-go/carillon/eventlog"
+	"github.com/carillon-go/carillon/internal/backends"
 	"github.com/carillon-go/carillon/sourcing"
 )
 
@@ -22,12 +25,16 @@ func stores() map[string]func(t testing.TB) carillon.Opener {
 	return map[string]func(t testing.TB) carillon.Opener{
 		"memory": func(testing.TB) carillon.Opener { return memory.Volatile() },
 		"sqlite": func(t testing.TB) carillon.Opener { return sqlite.File(filepath.Join(t.TempDir(), "race.db")) },
+		"postgres": func(t testing.TB) carillon.Opener {
+			url := backends.Variable(t, backends.Postgres)
+			return postgres.URL(url, postgres.Schema(backends.Schema(t, url)))
+		},
 	}
 }
 
-// onEachStore runs a race on a log of every store. It runs it a second time, as the control, on a log that drops the conditions of
+// OnEachStore runs a race on a log of every store. It runs it a second time, as the control, on a log that drops the conditions of
 // appends.
-func onEachStore(t *testing.T, run func(t testing.TB, log carillon.Log, guarded bool)) {
+func OnEachStore(t *testing.T, run func(t testing.TB, log carillon.Log, guarded bool)) {
 	t.Helper()
 	for name, opener := range stores() {
 		for _, guarded := range []bool{true, false} {
@@ -63,9 +70,9 @@ func (u unguarded) Append(ctx context.Context, batch []carillon.Append) ([]caril
 	return u.Log.Append(ctx, batch)
 }
 
-// race handles every command in a process of its own. All of them have read and decided before the first one appends. It returns
+// Run handles every command in a process of its own. All of them have read and decided before the first one appends. It returns
 // the commands that were accepted.
-func race[S any](t testing.TB, log carillon.Log, decider *sourcing.Decider[S], commands []any) (accepted []any) {
+func Run[S any](t testing.TB, log carillon.Log, decider *sourcing.Decider[S], commands []any) (accepted []any) {
 	t.Helper()
 	var decided, running sync.WaitGroup
 	var mu sync.Mutex
@@ -80,7 +87,7 @@ func race[S any](t testing.TB, log carillon.Log, decider *sourcing.Decider[S], c
 			defer process.arrive()
 			err := carillon.ErrConflict
 			for errors.Is(err, carillon.ErrConflict) { // others were faster ten times in a row: its sender tries again
-				_, err = bound.Handle(t.Context(), &carillon.Message{Kind: carillon.KindCommand, Time: noon(), Value: command})
+				_, err = bound.Handle(t.Context(), &carillon.Message{Kind: carillon.KindCommand, Time: Noon(), Value: command})
 			}
 			switch {
 			case err == nil:
@@ -111,8 +118,8 @@ func (s *starting) Append(ctx context.Context, batch []carillon.Append) ([]caril
 	return s.Log.Append(ctx, batch)
 }
 
-// history is all that happened, in order.
-func history(t testing.TB, log carillon.Log) []carillon.Recorded {
+// History is all that happened, in order.
+func History(t testing.TB, log carillon.Log) []carillon.Recorded {
 	t.Helper()
 	page, err := log.Read(t.Context(), carillon.AllEvents(), 0, 10_000)
 	if err != nil || page.More {
@@ -121,4 +128,5 @@ func history(t testing.TB, log carillon.Log) []carillon.Recorded {
 	return page.Events
 }
 
-func noon() time.Time { return time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC) }
+// Noon is the moment of every command.
+func Noon() time.Time { return time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC) }
