@@ -11,13 +11,6 @@ import (
 	"github.com/carillon-go/carillon"
 )
 
-// Most boundaries are short: what is read first is little, and each page is larger than the one before, up to a limit.
-const (
-	firstPage  = 16
-	pageGrowth = 16
-	lastPage   = 1024
-)
-
 // stream is the name of an aggregate's stream.
 func (b *Bound[S]) stream(key string) string { return b.decider.name + "-" + key }
 
@@ -75,11 +68,7 @@ func (b *Bound[S]) recall(ctx context.Context, stream string) (cached[S], error)
 	if !ok && snapshot.At > 0 { // the events are those after a snapshot that cannot be used
 		return b.replayStream(ctx, stream, at)
 	}
-	at, err = b.foldAll(at, events)
-	if err != nil || ended(events, firstPage) {
-		return at, err
-	}
-	return b.replayStream(ctx, stream, at)
+	return b.replay(ctx, at, streamPage(events, at.at, firstPage, nil), b.streamPages(stream))
 }
 
 // restore returns the snapshot of a boundary, or the state before the first event. A snapshot that cannot be read is no error: it
@@ -113,59 +102,24 @@ func (b *Bound[S]) resume(key string, snapshot carillon.Snapshot) (at cached[S],
 
 // replayStream folds what happened to a stream after a state.
 func (b *Bound[S]) replayStream(ctx context.Context, stream string, at cached[S]) (cached[S], error) {
-	for limit := firstPage; ; limit = min(pageGrowth*limit, lastPage) {
-		events, err := b.log.ReadStream(ctx, stream, at.at, limit)
-		if err != nil {
-			return at, err
-		}
-		at, err = b.foldAll(at, events)
-		if err != nil || ended(events, limit) {
-			return at, err
-		}
-	}
+	read := b.streamPages(stream)
+	return b.replay(ctx, at, read(ctx, at.at, firstPage), read)
 }
 
-// foldAll folds events of a stream into a state.
-func (b *Bound[S]) foldAll(at cached[S], events []carillon.Recorded) (_ cached[S], err error) {
+// replayQuery folds what a query selects after a state.
+func (b *Bound[S]) replayQuery(ctx context.Context, query carillon.Query, at cached[S]) (cached[S], error) {
+	read := b.queryPages(query)
+	return b.replay(ctx, at, read(ctx, at.at, firstPage), read)
+}
+
+// foldAll folds recorded events into a state.
+func (b *Bound[S]) foldAll(at *cached[S], events []carillon.Recorded) (err error) {
 	for i := range events {
 		if at.state, err = b.fold(at.state, &events[i]); err != nil {
-			return at, err
-		}
-		at.at = events[i].Version
-	}
-	return at, nil
-}
-
-// ended reports whether these events are the stream's last: neither a limit nor their size may have ended the page.
-func ended(events []carillon.Recorded, limit int) bool {
-	return len(events) == 0 || len(events) < limit && !large(events)
-}
-
-// large reports whether the size of events may have ended a page, see [carillon.Log].
-func large(events []carillon.Recorded) bool {
-	size := 0
-	for i := range events {
-		size += len(events[i].Payload)
-	}
-	return size > carillon.PageSize
-}
-
-func (b *Bound[S]) replayQuery(ctx context.Context, query carillon.Query, at cached[S]) (cached[S], error) {
-	for limit := firstPage; ; limit = min(pageGrowth*limit, lastPage) {
-		page, err := b.log.Read(ctx, query, carillon.Position(at.at), limit)
-		if err != nil {
-			return at, err
-		}
-		for i := range page.Events {
-			if at.state, err = b.fold(at.state, &page.Events[i]); err != nil {
-				return at, err
-			}
-		}
-		at.at = int64(page.Through)
-		if !page.More {
-			return at, nil
+			return err
 		}
 	}
+	return nil
 }
 
 // fold folds a recorded event into a state.

@@ -53,6 +53,30 @@ func TestLoadALongStream(t *testing.T) {
 	}
 }
 
+// TestAFaultDeepInALongStream has the next page under way when the fold of one fails: the load ends with the fold's error, and in
+// the bubble a reader left behind would be noticed.
+func TestAFaultDeepInALongStream(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newPort()
+		a := carillon.Append{Stream: "account-1", Expect: carillon.NoStream()}
+		for i := range 2345 {
+			payload := `{"Pence":1}`
+			if i == 600 {
+				payload = `{"Pence":"a lot"}`
+			}
+			a.Events = append(a.Events, carillon.Message{ID: "x", Type: "account.credited", Payload: []byte(payload)})
+		}
+		if _, err := p.Log.Append(t.Context(), []carillon.Append{a}); err != nil {
+			t.Fatal(err)
+		}
+		_, _, err := bind(t, accounts(), p).Load(t.Context(), "1")
+		if want := "at position 601"; err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want one that says %q", err, want)
+		}
+	})
+}
+
 func TestEventsOfNoRegisteredType(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
