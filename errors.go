@@ -44,6 +44,14 @@ var (
 	ErrSchemaNewer = errors.New("store has a newer schema")
 	// ErrDiskFull: there was no room; nothing was written, and the next call tries again.
 	ErrDiskFull = errors.New("disk full")
+	// ErrUnavailable: the broker cannot be reached now; trying again may help.
+	ErrUnavailable = errors.New("broker unavailable")
+	// ErrUnroutable: no subscription would get the message, and the broker cannot keep it.
+	ErrUnroutable = errors.New("message would reach nobody")
+	// ErrTopicFull: as many messages wait as the topic may hold; nothing was published.
+	ErrTopicFull = errors.New("topic full")
+	// ErrUnsafe: the broker is set up so that confirmed messages may be lost, and no option says that this is wanted.
+	ErrUnsafe = errors.New("unsafe broker setting")
 	// ErrCorrupt: the store holds bytes it should not.
 	ErrCorrupt = errors.New("store corrupt")
 )
@@ -128,3 +136,18 @@ func (e *InvalidError) Is(target error) bool { return target == ErrInvalid }
 func Invalidf(what, rule string, args ...any) error {
 	return &InvalidError{What: what, Rule: fmt.Sprintf(rule, args...)}
 }
+
+// PublishError says which messages of a call of Publish were not confirmed.
+type PublishError struct {
+	// Unconfirmed holds their indexes, in ascending order.
+	Unconfirmed []int
+	// Cause is why the first of them was not.
+	Cause error
+}
+
+func (e *PublishError) Error() string {
+	return fmt.Sprintf("%d messages not confirmed: %v", len(e.Unconfirmed), e.Cause)
+}
+
+// Unwrap gives the cause.
+func (e *PublishError) Unwrap() error { return e.Cause }

@@ -117,24 +117,32 @@ func (q Query) Check() error {
 }
 
 func (m *Message) checkEvent(maxPayload int) error {
+	if m.Kind != KindEvent {
+		return Invalidf(quoted("message", m.Type), "a log holds events, not a %s", m.Kind)
+	}
+	return m.CheckPublished(maxPayload)
+}
+
+// CheckPublished checks a message against the rules every broker relies on: its names, and a payload of at most maxPayload bytes.
+func (m *Message) CheckPublished(maxPayload int) error {
 	if err := CheckType(m.Type); err != nil {
 		return err
 	}
 	if err := CheckID(m.ID); err != nil {
 		return err
 	}
-	if m.Kind != KindEvent {
-		return Invalidf(quoted("message", m.Type), "a log holds events, not a %s", m.Kind)
+	if m.Kind > KindReply {
+		return Invalidf(quoted("message", m.Type), "it is no %s", m.Kind)
 	}
 	if m.SchemaVersion < 0 {
-		return Invalidf(quoted("event", m.Type), "a schema version is 1 or more, not %d", m.SchemaVersion)
+		return Invalidf(quoted(m.Kind.String(), m.Type), "a schema version is 1 or more, not %d", m.SchemaVersion)
 	}
 	if len(m.Payload) > maxPayload {
-		return fmt.Errorf("event %q has a payload of %d bytes, the limit is %d: keep large data elsewhere and refer to it: %w",
-			m.Type, len(m.Payload), maxPayload, ErrTooLarge)
+		return fmt.Errorf("%s %q has a payload of %d bytes, the limit is %d: keep large data elsewhere and refer to it: %w",
+			m.Kind, m.Type, len(m.Payload), maxPayload, ErrTooLarge)
 	}
 	if len(m.Tags) > MaxTags {
-		return fmt.Errorf("event %q has %d tags, the limit is %d: %w", m.Type, len(m.Tags), MaxTags, ErrTooLarge)
+		return fmt.Errorf("%s %q has %d tags, the limit is %d: %w", m.Kind, m.Type, len(m.Tags), MaxTags, ErrTooLarge)
 	}
 	for i, tag := range m.Tags {
 		if err := CheckTag(tag); err != nil {
@@ -142,7 +150,7 @@ func (m *Message) checkEvent(maxPayload int) error {
 		}
 		for _, other := range m.Tags[:i] {
 			if tag == other {
-				return Invalidf(quoted("tag", string(tag)), "an event carries a tag once")
+				return Invalidf(quoted("tag", string(tag)), "a message carries a tag once")
 			}
 		}
 	}
@@ -169,7 +177,7 @@ func (m *Message) checkMetadata() error {
 		size += len(name) + len(value)
 	}
 	if size > MaxHeaders {
-		return fmt.Errorf("event %q has %d bytes of headers, the limit is %d: %w", m.Type, size, MaxHeaders, ErrTooLarge)
+		return fmt.Errorf("%s %q has %d bytes of headers, the limit is %d: %w", m.Kind, m.Type, size, MaxHeaders, ErrTooLarge)
 	}
 	return nil
 }
