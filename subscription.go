@@ -53,7 +53,7 @@ func (o SubscribeOptions) WithDefaults() SubscribeOptions {
 
 // Delivery is a message on its way to one consumer.
 type Delivery struct {
-	// Message is as it was published. Its payload belongs to the receiver.
+	// Message is as it was published; nobody changes it.
 	Message Message
 	// Attempt is which delivery of the message this is, 1 for the first; 0 where the broker does not count.
 	Attempt int

@@ -17,3 +17,8 @@ func TestReadModelConformance(t *testing.T) {
 	t.Parallel()
 	conformance.ReadModel(t, func(testing.TB) carillon.Opener { return memory.Volatile() })
 }
+
+func TestBrokerConformance(t *testing.T) {
+	t.Parallel()
+	conformance.Broker(t, func(testing.TB) carillon.BrokerOpener { return memory.Volatile() })
+}

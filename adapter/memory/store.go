@@ -17,12 +17,13 @@ type Store struct {
 	log       *Log
 	models    *readModels
 	snapshots *snapshots
+	topics    *topics
 	closed    atomic.Bool
 }
 
 // Volatile makes an empty store that dies with the process.
 func Volatile() *Store {
-	s := &Store{}
+	s := &Store{topics: newTopics()}
 	s.log = newLog(&s.closed)
 	s.models = newReadModels(&s.closed)
 	s.snapshots = newSnapshots(&s.closed)

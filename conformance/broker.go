@@ -1,0 +1,122 @@
+package conformance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/carillon-go/carillon"
+)
+
+// BrokerOpener makes a new, empty place for a broker and returns how to open it: each opening is a client of its own to the same
+// place, such as another process would be, except where a second one is refused with [carillon.ErrInUse]. The kit calls it for each
+// check, from several goroutines at a time.
+type BrokerOpener func(t testing.TB) carillon.BrokerOpener
+
+// Broker tests an adapter's broker: what every broker promises, and what this one says of itself in its capabilities. Of the options
+// it knows [WithSizes], [WithSeed], and [WithoutReopen] for a broker that dies with the process. It returns when all checks have
+// ended.
+func Broker(t *testing.T, open BrokerOpener, options ...LogOption) {
+	t.Helper()
+	settings, err := newSettings(os.Getenv, options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Run("Broker", func(t *testing.T) {
+		t.Logf("sizes %+v, seed %d (repeat with %s=%d)", settings.sizes, settings.seed, seedVariable, settings.seed)
+		for _, check := range brokerChecks() {
+			t.Run(check.name, func(t *testing.T) {
+				t.Parallel()
+				err := check.against(t.Context(), t, open, settings)
+				if reason, skipped := errors.AsType[skip](err); skipped {
+					t.Skip(string(reason))
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	})
+}
+
+// brokerChecks lists what [Broker] checks.
+func brokerChecks() []brokerCheck {
+	return slices.Concat(
+		brokerTopicChecks(),
+		brokerPublishChecks(),
+		brokerDeliveryChecks(),
+		brokerSettlingChecks(),
+		brokerSharingChecks(),
+		brokerOrderChecks(),
+		brokerLifecycleChecks(),
+	)
+}
+
+// brokerCheck is one promise of brokers put to the test.
+type brokerCheck struct {
+	name string
+	run  func(ctx context.Context, s *brokerSubject) error
+}
+
+// brokerPatience is how long the kit waits for what must come.
+const brokerPatience = 40 * time.Second
+
+// against runs the check in a new place.
+func (c brokerCheck) against(ctx context.Context, t testing.TB, open BrokerOpener, settings settings) (err error) {
+	t.Helper()
+	name := fnv.New64a()
+	name.Write([]byte(c.name))
+	s := &brokerSubject{
+		subject: subject{settings: settings, t: t, random: rand.New(rand.NewPCG(settings.seed, name.Sum64()))}, opener: open(t),
+	}
+	if err := s.client(ctx); err != nil {
+		return err
+	}
+	defer func() {
+		for _, broker := range s.clients {
+			if closing := broker.Close(); closing != nil {
+				err = errors.Join(err, fmt.Errorf("close the broker: %w", closing))
+			}
+		}
+	}()
+	return c.run(ctx, s)
+}
+
+// StoreBroker makes a broker of a store that is one: the store is opened with the broker and closed with it.
+func StoreBroker(opener carillon.Opener) carillon.BrokerOpener { return storeBroker{opener} }
+
+type storeBroker struct{ opener carillon.Opener }
+
+func (s storeBroker) OpenBroker(ctx context.Context) (carillon.Broker, error) {
+	store, err := s.opener.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	with, ok := store.(carillon.BrokerStore)
+	if !ok {
+		return nil, errors.Join(fmt.Errorf("the store is no broker: %w", carillon.ErrUnsupported), store.Close())
+	}
+	broker := with.Broker()
+	if prober, ok := broker.(carillon.Prober); ok {
+		return &probedStoreBroker{brokerWithStore{broker, store}, prober}, nil
+	}
+	return &brokerWithStore{broker, store}, nil
+}
+
+type brokerWithStore struct {
+	carillon.Broker
+	store carillon.Store
+}
+
+func (b *brokerWithStore) Close() error { return errors.Join(b.Broker.Close(), b.store.Close()) }
+
+type probedStoreBroker struct {
+	brokerWithStore
+	carillon.Prober
+}

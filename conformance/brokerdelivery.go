@@ -1,0 +1,202 @@
+package conformance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/carillon-go/carillon"
+)
+
+func brokerDeliveryChecks() []brokerCheck {
+	return []brokerCheck{
+		{"messages as published", checkMessagesAsPublished},
+		{"subscriptions apart", checkSubscriptionsApart},
+		{"wait for a message", checkWaitForMessage},
+		{"unsettled limit", checkUnsettledLimit},
+		{"backlog", checkBacklog},
+	}
+}
+
+// checkMessagesAsPublished publishes messages with every field at its edges and receives them.
+func checkMessagesAsPublished(ctx context.Context, s *brokerSubject) error {
+	topic, err := s.topic(ctx, "all")
+	if err != nil {
+		return err
+	}
+	joined, err := s.subscribe(ctx, topic, "all")
+	if err != nil {
+		return err
+	}
+	examples := roundTripMessages(&s.subject)
+	for kind := carillon.KindCommand; kind <= carillon.KindReply; kind++ {
+		m := s.event("thing.noted")
+		m.Kind = kind
+		examples = append(examples, example{"kind " + kind.String(), m})
+	}
+	for i, example := range examples {
+		example.message.ID = fmt.Sprintf("%d-%s", i, example.message.ID)
+		if len(example.message.ID) > carillon.MaxName {
+			example.message.ID = example.message.ID[:carillon.MaxName-1]
+		}
+		if err := s.publish(ctx, topic, example.message); err != nil {
+			return fmt.Errorf("%s: %w", example.name, err)
+		}
+		got, err := take(ctx, joined, 1)
+		if err == nil {
+			err = same(got, []carillon.Message{example.message})
+		}
+		if err == nil && s.can.Counted && got[0].Attempt != 1 {
+			err = fmt.Errorf("the first delivery is attempt %d", got[0].Attempt)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", example.name, err)
+		}
+	}
+	return nothing(ctx, joined)
+}
+
+// checkSubscriptionsApart gives each subscription every message, whoever is quick or slow.
+func checkSubscriptionsApart(ctx context.Context, s *brokerSubject) error {
+	names := []string{"a", "b", "c"}
+	topic, err := s.topic(ctx, names...)
+	if err != nil {
+		return err
+	}
+	messages := s.series("k", 0, 30)
+	if err := s.publish(ctx, topic, messages...); err != nil {
+		return err
+	}
+	for _, name := range names {
+		joined, err := s.subscribe(ctx, topic, name)
+		if err != nil {
+			return err
+		}
+		got, err := take(ctx, joined, len(messages))
+		if err == nil {
+			err = same(got, messages)
+		}
+		if err == nil {
+			err = nothing(ctx, joined)
+		}
+		if err != nil {
+			return fmt.Errorf("subscription %q: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// checkWaitForMessage receives before anything is published, and with a context that ends.
+func checkWaitForMessage(ctx context.Context, s *brokerSubject) error {
+	topic, err := s.topic(ctx, "all")
+	if err != nil {
+		return err
+	}
+	joined, err := s.subscribe(ctx, topic, "all")
+	if err != nil {
+		return err
+	}
+	short, stop := context.WithTimeout(ctx, 100*time.Millisecond)
+	defer stop()
+	if _, err := joined.Receive(short, 1); !errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("receiving with a context that ends gives error %w, it is to be the context's", orNone(err))
+	}
+	type outcome struct {
+		deliveries []carillon.Delivery
+		err        error
+	}
+	received := make(chan outcome, 1)
+	go func() {
+		deliveries, err := take(ctx, joined, 1)
+		received <- outcome{deliveries, err}
+	}()
+	message := s.event("thing.noted")
+	if err := s.publish(ctx, topic, message); err != nil {
+		return err
+	}
+	got := <-received
+	if got.err != nil {
+		return got.err
+	}
+	return same(got.deliveries, []carillon.Message{message})
+}
+
+// checkUnsettledLimit holds deliveries back: no more come than the consumer takes, and settling makes room.
+func checkUnsettledLimit(ctx context.Context, s *brokerSubject) error {
+	const limit = 10
+	topic, err := s.topic(ctx, "all")
+	if err != nil {
+		return err
+	}
+	messages := s.series("k", 0, 5*limit)
+	if err := s.publish(ctx, topic, messages...); err != nil {
+		return err
+	}
+	joined, err := s.broker.Subscribe(ctx, topic, "all", carillon.SubscribeOptions{MaxUnsettled: limit, AckDeadline: 10 * deadline})
+	if err != nil {
+		return err
+	}
+	got, err := receive(ctx, joined, limit)
+	if err != nil {
+		return err
+	}
+	if err := nothing(ctx, joined); err != nil {
+		return fmt.Errorf("%d deliveries are not settled, the limit: %w", limit, err)
+	}
+	if err := joined.Ack(ctx, got); err != nil {
+		return err
+	}
+	rest, err := take(ctx, joined, len(messages)-limit)
+	if err != nil {
+		return fmt.Errorf("after settling: %w", err)
+	}
+	return same(append(got, rest...), messages)
+}
+
+// checkBacklog counts what waits and what is unsettled.
+func checkBacklog(ctx context.Context, s *brokerSubject) error {
+	prober, ok := s.broker.(carillon.Prober)
+	if !ok {
+		return skip("the broker does not tell")
+	}
+	topic, err := s.topic(ctx, "all")
+	if err != nil {
+		return err
+	}
+	if _, err := prober.Probe(ctx, topic, "not-there"); !errors.Is(err, carillon.ErrNotFound) {
+		return fmt.Errorf("probing a subscription nobody declared gives error %w, it is to be ErrNotFound", orNone(err))
+	}
+	expect := func(what string, waiting, unsettled int64) error {
+		return eventually(ctx, func() error {
+			got, err := prober.Probe(ctx, topic, "all")
+			if err == nil && got.Waiting+got.Unsettled != waiting+unsettled {
+				err = fmt.Errorf("%s: %d wait and %d are unsettled, it is to be %d and %d", what, got.Waiting, got.Unsettled, waiting, unsettled)
+			}
+			return err
+		})
+	}
+	if err := expect("before anything is published", 0, 0); err != nil {
+		return err
+	}
+	if err := s.publish(ctx, topic, s.series("k", 0, 10)...); err != nil {
+		return err
+	}
+	if err := expect("10 were published", 10, 0); err != nil {
+		return err
+	}
+	joined, err := s.subscribe(ctx, topic, "all")
+	if err != nil {
+		return err
+	}
+	if _, err := take(ctx, joined, 4); err != nil {
+		return err
+	}
+	if err := expect("4 of 10 were settled", 6, 0); err != nil {
+		return err
+	}
+	if _, err := take(ctx, joined, 6); err != nil {
+		return err
+	}
+	return expect("all were settled", 0, 0)
+}

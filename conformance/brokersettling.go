@@ -1,0 +1,201 @@
+package conformance
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/carillon-go/carillon"
+)
+
+func brokerSettlingChecks() []brokerCheck {
+	return []brokerCheck{
+		{"settled for good", checkSettledForGood},
+		{"settled in any order", checkSettledInAnyOrder},
+		{"unsettled come again", checkUnsettledComeAgain},
+		{"deadline", checkDeadline},
+	}
+}
+
+// checkSettledForGood settles everything, once and again, leaves and joins.
+func checkSettledForGood(ctx context.Context, s *brokerSubject) error {
+	topic, err := s.topic(ctx, "all")
+	if err != nil {
+		return err
+	}
+	if err := s.publish(ctx, topic, s.series("k", 0, 20)...); err != nil {
+		return err
+	}
+	joined, err := s.subscribe(ctx, topic, "all")
+	if err != nil {
+		return err
+	}
+	got, err := take(ctx, joined, 20)
+	if err != nil {
+		return err
+	}
+	if err := joined.Ack(ctx, got); err != nil {
+		return fmt.Errorf("settle what is settled: %w", err)
+	}
+	return s.nothingAfterRejoin(ctx, joined, topic)
+}
+
+// nothingAfterRejoin leaves, joins again and expects nothing.
+func (s *brokerSubject) nothingAfterRejoin(ctx context.Context, joined carillon.Subscription, topic string) error {
+	if err := joined.Close(); err != nil {
+		return fmt.Errorf("leave: %w", err)
+	}
+	again, err := s.subscribe(ctx, topic, "all")
+	if err != nil {
+		return err
+	}
+	if err := nothing(ctx, again); err != nil {
+		return fmt.Errorf("all was settled: %w", err)
+	}
+	return again.Close()
+}
+
+// checkSettledInAnyOrder settles deliveries of several keys back to front.
+func checkSettledInAnyOrder(ctx context.Context, s *brokerSubject) error {
+	topic, err := s.topic(ctx, "all")
+	if err != nil {
+		return err
+	}
+	const keys, each = 12, 5
+	for key := range keys {
+		if err := s.publish(ctx, topic, s.series(fmt.Sprint("key ", key), 0, each)...); err != nil {
+			return err
+		}
+	}
+	joined, err := s.subscribe(ctx, topic, "all")
+	if err != nil {
+		return err
+	}
+	got, err := receive(ctx, joined, keys*each)
+	if err != nil {
+		return err
+	}
+	s.random.Shuffle(len(got), func(i, j int) { got[i], got[j] = got[j], got[i] })
+	for i := range got {
+		if err := joined.Ack(ctx, got[i:i+1]); err != nil {
+			return err
+		}
+	}
+	return s.nothingAfterRejoin(ctx, joined, topic)
+}
+
+// checkUnsettledComeAgain settles every second delivery of a key and leaves: the others come again, in order.
+func checkUnsettledComeAgain(ctx context.Context, s *brokerSubject) error {
+	const count = 20
+	topic, err := s.topic(ctx, "all")
+	if err != nil {
+		return err
+	}
+	messages := s.series("k", 0, count)
+	if err := s.publish(ctx, topic, messages...); err != nil {
+		return err
+	}
+	joined, err := s.subscribe(ctx, topic, "all")
+	if err != nil {
+		return err
+	}
+	got, err := receive(ctx, joined, count)
+	if err != nil {
+		return err
+	}
+	for i := 0; i < count; i += 2 {
+		if err := joined.Ack(ctx, got[i:i+1]); err != nil {
+			return err
+		}
+	}
+	if err := joined.Close(); err != nil {
+		return fmt.Errorf("leave: %w", err)
+	}
+	var want []carillon.Message // message 0 is settled, and so nothing stands before message 1
+	for i := 1; i < count; i++ {
+		if i%2 == 1 || s.can.Ack == carillon.AckWatermark {
+			want = append(want, messages[i])
+		}
+	}
+	again, err := s.subscribe(ctx, topic, "all")
+	if err != nil {
+		return err
+	}
+	rest, err := take(ctx, again, len(want))
+	if err != nil {
+		return fmt.Errorf("after leaving with deliveries unsettled: %w", err)
+	}
+	if s.can.Order == carillon.OrderNone {
+		err = sameSet(rest, want)
+	} else {
+		err = same(rest, want)
+	}
+	if err != nil {
+		return fmt.Errorf("after leaving with deliveries unsettled: %w", err)
+	}
+	if s.can.Counted && rest[0].Attempt < 2 {
+		return fmt.Errorf("a delivery that came again is attempt %d", rest[0].Attempt)
+	}
+	return s.nothingAfterRejoin(ctx, again, topic)
+}
+
+// checkDeadline holds a delivery for long: it stays with its consumer while it is extended, or while there is no deadline, and comes
+// again when the deadline has passed.
+func checkDeadline(ctx context.Context, s *brokerSubject) error {
+	topic, err := s.topic(ctx, "all")
+	if err != nil {
+		return err
+	}
+	if err := s.publish(ctx, topic, s.event("thing.noted")); err != nil {
+		return err
+	}
+	joined, err := s.subscribe(ctx, topic, "all")
+	if err != nil {
+		return err
+	}
+	got, err := receive(ctx, joined, 1)
+	if err != nil {
+		return err
+	}
+	extender, _ := joined.(carillon.Extender)
+	for began := time.Now(); time.Since(began) < 2*deadline; {
+		if extender != nil {
+			if err := extender.Extend(ctx, got); err != nil {
+				return fmt.Errorf("extend: %w", err)
+			}
+		}
+		if err := nothing(ctx, joined); err != nil {
+			return fmt.Errorf("%v after a delivery that is extended as it must be: %w", time.Since(began), err)
+		}
+	}
+	if extender == nil {
+		return joined.Ack(ctx, got)
+	}
+	again, err := take(ctx, joined, 1)
+	if err != nil {
+		return fmt.Errorf("after the deadline: %w", err)
+	}
+	return same(again, []carillon.Message{got[0].Message})
+}
+
+// sameSet compares deliveries with messages, in whatever order, each once.
+func sameSet(got []carillon.Delivery, want []carillon.Message) error {
+	missing := make(map[string]*carillon.Message)
+	for i := range want {
+		missing[want[i].ID] = &want[i]
+	}
+	for i := range got {
+		m := missing[got[i].Message.ID]
+		if m == nil {
+			return fmt.Errorf("message %q came twice, or was never published here", got[i].Message.ID)
+		}
+		if err := sameMessage(&got[i].Message, m); err != nil {
+			return err
+		}
+		delete(missing, m.ID)
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("%d of %d messages did not come", len(missing), len(want))
+	}
+	return nil
+}

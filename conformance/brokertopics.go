@@ -1,0 +1,176 @@
+package conformance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/carillon-go/carillon"
+)
+
+func brokerTopicChecks() []brokerCheck {
+	return []brokerCheck{
+		{"capabilities", checkCapabilities},
+		{"declare again", checkDeclareAgain},
+		{"declare what is wrong", checkDeclareWrong},
+		{"undeclared", checkUndeclared},
+		{"topics apart", checkTopicsApart},
+	}
+}
+
+// checkCapabilities checks that what the broker says of itself goes together.
+func checkCapabilities(ctx context.Context, s *brokerSubject) error {
+	if s.can.Broker == "" || s.can.MaxPayload < 1<<10 {
+		return fmt.Errorf("the broker has the name %q and a limit of %d bytes", s.can.Broker, s.can.MaxPayload)
+	}
+	if _, ok := s.broker.(carillon.Prober); ok != s.can.Probe {
+		return fmt.Errorf("capability Probe is %v, the broker is a Prober: %v", s.can.Probe, ok)
+	}
+	topic, err := s.topic(ctx, "a")
+	if err != nil {
+		return err
+	}
+	joined, err := s.subscribe(ctx, topic, "a")
+	if err != nil {
+		return err
+	}
+	if _, ok := joined.(carillon.Extender); ok != s.can.Deadline {
+		return fmt.Errorf("capability Deadline is %v, the subscription is an Extender: %v", s.can.Deadline, ok)
+	}
+	return joined.Close()
+}
+
+// checkDeclareAgain declares a topic twice, and then with another subscription: nothing is lost, and the new one gets what is
+// published from then on.
+func checkDeclareAgain(ctx context.Context, s *brokerSubject) error {
+	topic, err := s.topic(ctx, "first")
+	if err != nil {
+		return err
+	}
+	early, late := s.event("thing.noted"), s.event("thing.noted")
+	if err := s.publish(ctx, topic, early); err != nil {
+		return err
+	}
+	for range 2 {
+		if err := s.broker.Declare(ctx, carillon.Topic{Name: topic, Subscriptions: []string{"second"}}); err != nil {
+			return fmt.Errorf("declare again: %w", err)
+		}
+	}
+	if err := s.publish(ctx, topic, late); err != nil {
+		return err
+	}
+	for name, want := range map[string][]carillon.Message{"first": {early, late}, "second": {late}} {
+		joined, err := s.subscribe(ctx, topic, name)
+		if err != nil {
+			return err
+		}
+		got, err := take(ctx, joined, len(want))
+		if err == nil {
+			err = sameSet(got, want)
+		}
+		if err == nil {
+			err = nothing(ctx, joined)
+		}
+		if err != nil {
+			return fmt.Errorf("subscription %q: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// checkDeclareWrong declares what cannot be.
+func checkDeclareWrong(ctx context.Context, s *brokerSubject) error {
+	for _, topic := range []carillon.Topic{
+		{},
+		{Name: "Upper"},
+		{Name: "a b"},
+		{Name: "1a"},
+		{Name: strings.Repeat("a", 101)},
+		{Name: "a", Partitions: -1},
+		{Name: "a", Partitions: 257},
+		{Name: "a", Subscriptions: []string{"x", "x"}},
+		{Name: "a", Subscriptions: []string{""}},
+		{Name: "a", Retention: -1},
+		{Name: "a", Limit: -1},
+	} {
+		if err := s.broker.Declare(ctx, topic); !errors.Is(err, carillon.ErrInvalid) {
+			return fmt.Errorf("declaring %+v gives error %w, it is to be ErrInvalid", topic, orNone(err))
+		}
+	}
+	name := "with-three"
+	if err := s.broker.Declare(ctx, carillon.Topic{Name: name, Partitions: 3}); err != nil {
+		return err
+	}
+	if err := s.broker.Declare(ctx, carillon.Topic{Name: name, Partitions: 4}); !errors.Is(err, carillon.ErrConflict) {
+		return fmt.Errorf("declaring a topic of 3 partitions with 4 gives error %w, it is to be ErrConflict", orNone(err))
+	}
+	err := s.broker.Declare(ctx, carillon.Topic{Name: "bounded", Limit: 10})
+	if !s.can.Bounded && !errors.Is(err, carillon.ErrUnsupported) {
+		return fmt.Errorf("a limit on a broker without limits gives error %w, it is to be ErrUnsupported", orNone(err))
+	}
+	return nil
+}
+
+var errNone = errors.New("none")
+
+// orNone makes an error of no error, so that it can be shown.
+func orNone(err error) error {
+	if err == nil {
+		return errNone
+	}
+	return err
+}
+
+// checkUndeclared uses topics and subscriptions that nobody declared.
+func checkUndeclared(ctx context.Context, s *brokerSubject) error {
+	topic, err := s.topic(ctx, "there")
+	if err != nil {
+		return err
+	}
+	if err := s.broker.Publish(ctx, "nowhere", s.events(1, "thing.noted")); !errors.Is(err, carillon.ErrNotFound) {
+		return fmt.Errorf("publishing to a topic nobody declared gives error %w, it is to be ErrNotFound", orNone(err))
+	}
+	for _, at := range [][2]string{{"nowhere", "there"}, {topic, "not-there"}} {
+		_, err := s.broker.Subscribe(ctx, at[0], at[1], carillon.SubscribeOptions{})
+		if !errors.Is(err, carillon.ErrNotFound) {
+			return fmt.Errorf("subscribing to %q of %q gives error %w, it is to be ErrNotFound", at[1], at[0], orNone(err))
+		}
+	}
+	return nil
+}
+
+// checkTopicsApart uses names that a careless broker takes for one another.
+func checkTopicsApart(ctx context.Context, s *brokerSubject) error {
+	names := []string{"a", "a.b", "a-b", "a_b", "a.b.c", "a.b-c", "a--b", "a..b", "b", "a.0", "a-0"}
+	for _, name := range names {
+		if err := s.broker.Declare(ctx, carillon.Topic{Name: name, Subscriptions: names, Partitions: 2}); err != nil {
+			return fmt.Errorf("declare %q: %w", name, err)
+		}
+	}
+	published := make(map[string]carillon.Message)
+	for _, name := range names {
+		published[name] = s.event("thing.noted")
+		if err := s.publish(ctx, name, published[name]); err != nil {
+			return err
+		}
+	}
+	for i, name := range names {
+		subscription := names[(i+3)%len(names)]
+		joined, err := s.subscribe(ctx, name, subscription)
+		if err != nil {
+			return err
+		}
+		got, err := take(ctx, joined, 1)
+		if err == nil {
+			err = same(got, []carillon.Message{published[name]})
+		}
+		if err != nil {
+			return fmt.Errorf("subscription %q of topic %q: %w", subscription, name, err)
+		}
+		if err := joined.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
