@@ -15,6 +15,7 @@ type Consumer[T any] struct {
 	options
 	source Source[T]
 	handle Handler[T]
+	batch  BatchHandler[T] // in place of handle
 	commit Committer[T]
 
 	// What changes is guarded by mu.
@@ -24,6 +25,7 @@ type Consumer[T any] struct {
 	idle      int        // workers that wait to be woken
 	running   int        // workers with a batch that are not stuck in it
 	work      *sync.Cond // idle workers wait here
+	most      int        // deliveries in a batch
 	spread    int        // how many workers are worth waking for quick handlers
 	watching  bool       // the keeper looks after stuck workers
 	started   bool
@@ -61,6 +63,14 @@ func New[T any](source Source[T], handle Handler[T], commit Committer[T], given 
 	for _, key := range o.parked {
 		c.core.Park(key)
 	}
+	return c
+}
+
+// NewBatched makes a consumer whose handler takes up to size deliveries, 64 at most, of different keys. It takes one at a time
+// while deliveries are slow, more than 5 ms each, so that one does not hold up the others.
+func NewBatched[T any](source Source[T], size int, handle BatchHandler[T], commit Committer[T], given ...Option) *Consumer[T] {
+	c := New(source, nil, commit, given...)
+	c.batch, c.most = handle, max(1, min(size, mostShare))
 	return c
 }
 

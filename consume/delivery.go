@@ -31,6 +31,10 @@ type Source[T any] func(ctx context.Context) iter.Seq2[Batch[T], error]
 // the last one. The context ends when the consumer shuts down and the drain limit has passed.
 type Handler[T any] func(ctx context.Context, value T) error
 
+// BatchHandler handles deliveries of different keys at once, such as in one transaction. It returns an error for each, nil for one that
+// is complete, or nil when all are. A panic is a failed attempt of all.
+type BatchHandler[T any] func(ctx context.Context, values []T) []error
+
 // Commit is what a consumer asks to be made durable, in one write.
 type Commit[T any] struct {
 	// Through is the checkpoint: every delivery up to it is done, parked before, or among Letters.

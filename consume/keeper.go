@@ -46,7 +46,7 @@ func (c *Consumer[T]) tend() (wait time.Duration, ok bool) {
 // lookAt takes back what a worker has not begun when it is in the same batch as the last time. A worker with a batch of one
 // delivery is watched too as long as it expects to be quick: others may have been left asleep because of it.
 func (c *Consumer[T]) lookAt(w *worker[T]) {
-	if !w.busy || w.stuck || w.share == 1 {
+	if !w.busy || w.stuck || w.share == 1 || c.batch != nil {
 		return
 	}
 	if w.seen != w.rounds {

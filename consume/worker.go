@@ -14,6 +14,8 @@ const (
 	// quick is how long a handler may take, on average, for its worker to take several deliveries: no longer than it is worth to
 	// save the lock.
 	quick = 2 * time.Microsecond
+	// quickBatched is how long a delivery may take, on average, for a worker to take several deliveries into a batch.
+	quickBatched = 5 * time.Millisecond
 	// reclaimed is a claim beyond every batch.
 	reclaimed = 1 << 30
 )
@@ -27,6 +29,8 @@ type worker[T any] struct {
 	tasks [mostShare]Task[T]
 	// errs are the outcomes: those of tasks before the last claimed one may be read by whoever reclaims.
 	errs [mostShare]error
+	// values are those of the batch, for a batch handler.
+	values []T
 
 	// The rest is guarded by the consumer's lock.
 	taken    int // tasks of the batch that are the worker's to run
@@ -49,11 +53,15 @@ func (c *Consumer[T]) runWorker(ctx context.Context, w *worker[T]) {
 		end := time.Now()
 		c.mu.Lock()
 		c.finish(w, ran, end)
+		enough, most := quick, mostShare
+		if c.batch != nil {
+			enough, most = quickBatched, c.most
+		}
 		switch average := end.Sub(start) / time.Duration(max(1, ran)); {
-		case average > quick:
+		case average > enough:
 			w.share = 1
 		default:
-			w.share = min(2*w.share, mostShare)
+			w.share = min(2*w.share, most)
 		}
 	}
 	c.mu.Unlock()
@@ -61,6 +69,10 @@ func (c *Consumer[T]) runWorker(ctx context.Context, w *worker[T]) {
 
 // runBatch handles the tasks of a batch until all are claimed, and returns how many it handled.
 func (c *Consumer[T]) runBatch(ctx context.Context, w *worker[T], taken int) int {
+	if c.batch != nil {
+		c.runTogether(ctx, w, taken)
+		return taken
+	}
 	for i := range taken {
 		if int(w.next.Add(1)) != i+1 {
 			return i
@@ -68,12 +80,37 @@ func (c *Consumer[T]) runBatch(ctx context.Context, w *worker[T], taken int) int
 		task := &w.tasks[i]
 		err := safely(ctx, c.handle, task.Value)
 		w.errs[i] = err
-		if err != nil {
-			c.logger.Warn("delivery failed", position(task.Position), slog.String("key", task.Key),
-				slog.Int("attempt", task.Attempt), slog.Any("error", err))
-		}
+		c.logFailure(task, err)
 	}
 	return taken
+}
+
+// runTogether has the batch handler handle a batch.
+func (c *Consumer[T]) runTogether(ctx context.Context, w *worker[T], taken int) {
+	w.values = w.values[:0]
+	for i := range taken {
+		w.values = append(w.values, w.tasks[i].Value)
+	}
+	var errs []error
+	panicked := safely(ctx, func(ctx context.Context, values []T) error {
+		errs = c.batch(ctx, values)
+		return nil
+	}, w.values)
+	for i := range taken {
+		w.errs[i] = panicked
+		if i < len(errs) {
+			w.errs[i] = errs[i]
+		}
+		c.logFailure(&w.tasks[i], w.errs[i])
+	}
+	clear(w.values)
+}
+
+func (c *Consumer[T]) logFailure(task *Task[T], err error) {
+	if err != nil {
+		c.logger.Warn("delivery failed", position(task.Position), slog.String("key", task.Key),
+			slog.Int("attempt", task.Attempt), slog.Any("error", err))
+	}
 }
 
 // safely turns a panic into an error.
@@ -96,13 +133,16 @@ func (c *Consumer[T]) take(w *worker[T]) bool {
 		return false
 	}
 	share := min(w.share, (c.core.Ready()+c.spread-1)/c.spread)
+	if c.batch != nil { // one large transaction is better than two
+		share = min(w.share, c.core.Ready())
+	}
 	w.taken, w.reported = c.core.Take(w.tasks[:share]), 0
 	w.next.Store(0)
 	w.busy, w.stuck = true, false
 	w.rounds++
 	c.running++
 	c.wakeNext(w)
-	if w.share > 1 && !c.watching {
+	if w.share > 1 && !c.watching && c.batch == nil {
 		c.watching = true
 		ring(c.alarm)
 	}
@@ -155,7 +195,7 @@ func (c *Consumer[T]) report(w *worker[T], upTo int, now time.Time) {
 
 // reclaim takes back what a worker has not begun of its batch, and reports what it has ended. The lock is held.
 func (c *Consumer[T]) reclaim(w *worker[T]) {
-	if !w.busy {
+	if !w.busy || c.batch != nil { // a batch handler has all of its batch
 		return
 	}
 	claimed := int(w.next.Swap(reclaimed))

@@ -125,7 +125,11 @@ func (r *runner) follow(ctx context.Context) error {
 	}
 	working, stop := detach(ctx, drainLimit)
 	defer stop()
-	for batch, err := range r.engine.log.Follow(following, at, eventlog.Prepare(r.work.prepare), eventlog.Gather(gatherLimit, r.progress.hurry)) {
+	gather := gatherLimit
+	if _, ok := r.work.(*forwardWorker); ok { // somebody waits at the other end
+		gather = 0
+	}
+	for batch, err := range r.engine.log.Follow(following, at, eventlog.Prepare(r.work.prepare), eventlog.Gather(gather, r.progress.hurry)) {
 		if errors.Is(context.Cause(following), errMoved) {
 			return errMoved
 		}

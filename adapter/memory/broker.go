@@ -3,7 +3,9 @@ package memory
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/carillon-go/carillon"
@@ -26,6 +28,11 @@ func (t *topics) find(name string) (*topic, error) {
 		return nil, fmt.Errorf("topic %q: declare it first: %w", name, carillon.ErrNotFound)
 	}
 	return found, nil
+}
+
+// inOrder returns some topics in order of name, in which they are locked.
+func (*topics) inOrder(some map[*topic]int64) []*topic {
+	return slices.SortedFunc(maps.Keys(some), func(a, b *topic) int { return strings.Compare(a.name, b.name) })
 }
 
 // declare adds a topic, or to one that is there the subscriptions it lacks.

@@ -17,6 +17,8 @@ type readModels struct {
 	mu     sync.RWMutex
 	models map[carillon.ModelRef]*model
 	parked parked
+	inbox  map[receipt]bool
+	topics *topics
 }
 
 type model struct {
@@ -24,8 +26,8 @@ type model struct {
 	rows       map[string]carillon.Row
 }
 
-func newReadModels(closed *atomic.Bool) *readModels {
-	return &readModels{closed: closed, models: make(map[carillon.ModelRef]*model), parked: newParked()}
+func newReadModels(closed *atomic.Bool, topics *topics) *readModels {
+	return &readModels{closed: closed, models: make(map[carillon.ModelRef]*model), parked: newParked(), inbox: make(map[receipt]bool), topics: topics}
 }
 
 // Update runs fn against a copy, which replaces the model when fn succeeds. A store in memory has one process, so a model has one
@@ -39,13 +41,19 @@ func (r *readModels) Update(ctx context.Context, ref carillon.ModelRef, _ carill
 	if ref.Segment != 0 {
 		return fmt.Errorf("segment %d of %q: a store in memory has one segment: %w", ref.Segment, ref.Name, carillon.ErrUnsupported)
 	}
-	tx := &update{consumer: ref.Name, staged: make(map[string]carillon.Row)}
+	tx := &update{models: r, consumer: ref.Name, staged: make(map[string]carillon.Row)}
 	if current := r.models[ref]; current != nil {
 		tx.model = *current
 	}
 	if err := fn(tx); err != nil {
 		return err
 	}
+	release, err := tx.admit()
+	defer release()
+	if err != nil {
+		return err
+	}
+	tx.exchange()
 	if tx.rows == nil {
 		tx.rows = make(map[string]carillon.Row)
 	}
@@ -66,9 +74,12 @@ func (r *readModels) Update(ctx context.Context, ref carillon.ModelRef, _ carill
 // update stages rows over the model as it stood, and what is to be done to dead letters.
 type update struct {
 	model
+	models   *readModels
 	consumer string
 	staged   map[string]carillon.Row
 	parking  []func(parked)
+	outbox   []outgoing
+	received map[receipt]bool
 }
 
 func (u *update) Checkpoint() (carillon.Position, error) { return u.checkpoint, nil }

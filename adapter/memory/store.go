@@ -25,7 +25,7 @@ type Store struct {
 func Volatile() *Store {
 	s := &Store{topics: newTopics()}
 	s.log = newLog(&s.closed)
-	s.models = newReadModels(&s.closed)
+	s.models = newReadModels(&s.closed, s.topics)
 	s.snapshots = newSnapshots(&s.closed)
 	return s
 }

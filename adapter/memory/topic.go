@@ -75,35 +75,39 @@ func (t *topic) publish(messages []carillon.Message) error {
 	if len(t.groups) == 0 {
 		return fmt.Errorf("topic %q has no subscription: %w", t.name, carillon.ErrUnroutable)
 	}
-	now := time.Now()
 	for i := range messages {
-		if t.full() {
+		if t.limit > 0 && t.held() >= t.limit {
 			failed := &carillon.PublishError{Cause: fmt.Errorf("topic %q holds %d messages: %w", t.name, t.limit, carillon.ErrTopicFull)}
 			for ; i < len(messages); i++ {
 				failed.Unconfirmed = append(failed.Unconfirmed, i)
 			}
 			return failed
 		}
-		part := t.next
-		if messages[i].Key != "" {
-			part = carillon.Partition(messages[i].Key, t.partitions)
-		} else {
-			t.next = (t.next + 1) % t.partitions
-		}
-		for _, g := range t.groups {
-			g.partitions[part].add(&item{message: messages[i], since: now})
-		}
+		t.add(messages[i])
 	}
 	return nil
 }
 
-func (t *topic) full() bool {
-	for _, g := range t.groups {
-		if t.limit > 0 && g.held >= t.limit {
-			return true
-		}
+// add hands a message to every subscription.
+func (t *topic) add(m carillon.Message) {
+	part := t.next
+	if m.Key != "" {
+		part = carillon.Partition(m.Key, t.partitions)
+	} else {
+		t.next = (t.next + 1) % t.partitions
 	}
-	return false
+	now := time.Now()
+	for _, g := range t.groups {
+		g.partitions[part].add(&item{message: m, since: now})
+	}
+}
+
+// held is how many messages the subscription holds that has the most.
+func (t *topic) held() (most int64) {
+	for _, g := range t.groups {
+		most = max(most, g.held)
+	}
+	return most
 }
 
 func (p *partition) add(it *item) {

@@ -1,0 +1,86 @@
+package memory
+
+import (
+	"fmt"
+
+	"github.com/carillon-go/carillon"
+)
+
+// receipt names a message as one consumer has had it.
+type receipt struct {
+	consumer string
+	carillon.Receipt
+}
+
+// outgoing are messages on their way to a topic.
+type outgoing struct {
+	topic    *topic
+	messages []carillon.Message
+}
+
+// Publish adds messages to a topic when the update succeeds.
+func (u *update) Publish(name string, messages []carillon.Message) error {
+	t, err := u.models.topics.find(name)
+	if err != nil {
+		return err
+	}
+	u.outbox = append(u.outbox, outgoing{t, append([]carillon.Message(nil), messages...)})
+	return nil
+}
+
+// Receive notes messages as handled when the update succeeds, and reports which were not before.
+func (u *update) Receive(receipts []carillon.Receipt) ([]bool, error) {
+	first := make([]bool, len(receipts))
+	for i := range receipts {
+		r := receipt{u.consumer, receipts[i]}
+		if u.models.inbox[r] || u.received[r] {
+			continue
+		}
+		first[i] = true
+		if u.received == nil {
+			u.received = make(map[receipt]bool)
+		}
+		u.received[r] = true
+	}
+	return first, nil
+}
+
+// admit checks that every topic has room for what the update publishes. Each topic stays locked until release is called.
+func (u *update) admit() (release func(), err error) {
+	var locked []*topic
+	release = func() {
+		for _, t := range locked {
+			t.mu.Unlock()
+		}
+	}
+	count := make(map[*topic]int64)
+	for _, out := range u.outbox {
+		count[out.topic] += int64(len(out.messages))
+	}
+	for _, t := range u.models.topics.inOrder(count) {
+		t.mu.Lock()
+		locked = append(locked, t)
+		switch {
+		case len(t.groups) == 0:
+			err = fmt.Errorf("topic %q has no subscription: %w", t.name, carillon.ErrUnroutable)
+		case t.limit > 0 && t.held()+count[t] > t.limit:
+			err = fmt.Errorf("topic %q holds %d messages: %w", t.name, t.limit, carillon.ErrTopicFull)
+		}
+		if err != nil {
+			return release, err
+		}
+	}
+	return release, nil
+}
+
+// exchange hands over what the update published and notes what it received. The topics are locked.
+func (u *update) exchange() {
+	for _, out := range u.outbox {
+		for i := range out.messages {
+			out.topic.add(out.messages[i])
+		}
+	}
+	for r := range u.received {
+		u.models.inbox[r] = true
+	}
+}
