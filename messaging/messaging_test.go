@@ -73,7 +73,8 @@ func must(t *testing.T, errs ...error) {
 	}
 }
 
-// book is what handlers have seen, by key, in order.
+// book is what handlers have seen, by key, in order. A handler is called again when its transaction was undone, so a
+// number that comes several times in a row counts once.
 type book struct {
 	mu   sync.Mutex
 	seen map[string][]int
@@ -91,7 +92,7 @@ func (b *book) note(key string, number int) {
 func (b *book) of(key string) []int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return slices.Clone(b.seen[key])
+	return slices.Compact(slices.Clone(b.seen[key]))
 }
 
 func upTo(n int) []int {

@@ -14,15 +14,19 @@ import (
 // retryEvery is how often a consumer looks whether somebody asked for another try.
 const retryEvery = time.Second
 
-// retries tries parked keys again: all when the program starts, since it may have been mended, and those asked for while it runs.
-func (w *worker) retries(ctx context.Context) {
+// retries tries parked keys again: those that were parked when the consumer starts, since the program may have been mended, and those
+// asked for while it runs.
+func (w *worker) retries(ctx context.Context, before []carillon.ParkedKey) {
 	keeps, ok := w.engine.store.(carillon.DeadLetterStore)
 	if !ok {
 		return
 	}
+	for _, key := range before {
+		w.retryKey(ctx, keeps.DeadLetters(), key.Key)
+	}
 	ticker := time.NewTicker(retryEvery)
 	defer ticker.Stop()
-	for all := true; ctx.Err() == nil; all = false {
+	for ctx.Err() == nil {
 		keys, err := keeps.DeadLetters().Keys(ctx, w.name)
 		if err != nil {
 			w.engine.logger.Warn("parked keys not read", slog.String("consumer", w.name), slog.Any("error", err))
@@ -31,10 +35,8 @@ func (w *worker) retries(ctx context.Context) {
 			w.engine.logger.Warn("marks of parked keys not compared", slog.String("consumer", w.name), slog.Any("error", err))
 		}
 		for _, key := range keys {
-			if key.Retry || all {
-				if err := w.retryKey(ctx, keeps.DeadLetters(), key.Key); err != nil && ctx.Err() == nil {
-					w.engine.logger.Warn("key stays parked", slog.String("consumer", w.name), slog.String("key", key.Key), slog.Any("error", err))
-				}
+			if key.Retry {
+				w.retryKey(ctx, keeps.DeadLetters(), key.Key)
 			}
 		}
 		select {
@@ -45,17 +47,29 @@ func (w *worker) retries(ctx context.Context) {
 }
 
 // retryKey handles the letters of a key in order until one fails.
-func (w *worker) retryKey(ctx context.Context, letters carillon.DeadLetters, key string) error {
+func (w *worker) retryKey(ctx context.Context, letters carillon.DeadLetters, key string) {
 	for ctx.Err() == nil {
 		next, err := letters.Letters(ctx, w.name, key, 0, 1)
-		if err != nil || len(next) == 0 {
-			return err
+		if err == nil && len(next) == 0 {
+			return
 		}
-		if err := w.retryLetter(ctx, &next[0]); err != nil {
-			return err
+		if err == nil {
+			err = w.retryLetter(ctx, &next[0])
+		}
+		if err != nil {
+			w.engine.logger.Warn("key stays parked", slog.String("consumer", w.name), slog.String("key", key), slog.Any("error", err))
+			return
 		}
 	}
-	return ctx.Err()
+}
+
+// parkedBefore lists the keys that are parked when the consumer starts.
+func (w *worker) parkedBefore(ctx context.Context) ([]carillon.ParkedKey, error) {
+	keeps, ok := w.engine.store.(carillon.DeadLetterStore)
+	if !ok {
+		return nil, nil
+	}
+	return keeps.DeadLetters().Keys(ctx, w.name)
 }
 
 // retryLetter handles a letter's message and removes the letter, in one transaction. When it fails again the letter says so.

@@ -47,6 +47,10 @@ func (w *worker) run(ctx context.Context) {
 }
 
 func (w *worker) consume(ctx context.Context) error {
+	parked, err := w.parkedBefore(ctx)
+	if err != nil {
+		return err
+	}
 	joined, err := w.engine.broker.Subscribe(ctx, w.topic.Name(), w.name, carillon.SubscribeOptions{MaxUnsettled: w.readAhead})
 	if err != nil {
 		return err
@@ -63,7 +67,7 @@ func (w *worker) consume(ctx context.Context) error {
 	retried := make(chan struct{})
 	go func() {
 		defer close(retried)
-		w.retries(retrying)
+		w.retries(retrying, parked)
 	}()
 	retry := w.retry
 	retry.Attempts = 1 << 30 // the worker counts, and parks
