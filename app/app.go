@@ -14,6 +14,7 @@ import (
 	"github.com/carillon-go/carillon/codec"
 	"github.com/carillon-go/carillon/cqrs"
 	"github.com/carillon-go/carillon/eventlog"
+	"github.com/carillon-go/carillon/messaging"
 	"github.com/carillon-go/carillon/projection"
 	"github.com/carillon-go/carillon/sourcing"
 )
@@ -23,6 +24,7 @@ type App struct {
 	opener     carillon.Opener
 	parts      []carillon.Describer
 	middleware []carillon.Middleware
+	broker     carillon.BrokerOpener
 	logger     *slog.Logger
 
 	once    sync.Once
@@ -38,7 +40,9 @@ type Running struct {
 	Codec       carillon.Codec
 	Bus         *cqrs.Bus
 	Projections *projection.Engine
-	Logger      *slog.Logger
+	// Messages publishes, where the service has topics.
+	Messages *messaging.Engine
+	Logger   *slog.Logger
 	// Describe describes the whole service.
 	Describe func() carillon.Description
 }
@@ -58,7 +62,8 @@ type decider interface {
 }
 
 // New makes a service of a store and its parts: [sourcing.Decider], [projection.Model], [projection.Tables],
-// [projection.Reactor], [projection.Answer], [carillon.Endpoint], [Server], and settings such as [Use]. It does no I/O; mistakes
+// [projection.Reactor], [projection.Answer], [messaging.Topic] for what is published to it, [messaging.Forwarder], [messaging.Consumer],
+// [carillon.Endpoint], [Server], and settings such as [Use]. It does no I/O; mistakes
 // come to light in Run.
 func New(opener carillon.Opener, parts ...carillon.Describer) *App {
 	a := &App{opener: opener, started: make(chan struct{}), logger: slog.Default()}
@@ -86,6 +91,11 @@ func (s setting) Describe() carillon.Description {
 // and validate.
 func Use(middleware ...carillon.Middleware) carillon.Describer {
 	return setting{"middleware", func(a *App) { a.middleware = append(a.middleware, middleware...) }}
+}
+
+// Over moves messages through a broker in place of the store's own topics: NATS JetStream, Kafka, RabbitMQ or Redis, one line each.
+func Over(broker carillon.BrokerOpener) carillon.Describer {
+	return setting{"broker", func(a *App) { a.broker = broker }}
 }
 
 // LogTo sets where the service logs. Default: slog's default logger.
@@ -138,6 +148,7 @@ func (a *App) assemble(store carillon.Store) (*Running, []Server, error) {
 	runtime := sourcing.Runtime{Log: r.Log, Snapshots: store.Snapshots(), Codec: r.Codec, Logger: a.logger}
 	var endpoints []carillon.Endpoint
 	var servers []Server
+	var messages []carillon.Describer
 	events := make(map[string]reflect.Type)
 	for _, part := range a.parts {
 		switch part := part.(type) {
@@ -162,6 +173,8 @@ func (a *App) assemble(store carillon.Store) (*Running, []Server, error) {
 			endpoints = append(endpoints, endpoint)
 		case carillon.Endpoint:
 			endpoints = append(endpoints, part)
+		case *messaging.Topic, *messaging.Forwarder, *messaging.Consumer:
+			messages = append(messages, part)
 		case Server:
 			servers = append(servers, part)
 		default:
@@ -174,7 +187,37 @@ func (a *App) assemble(store carillon.Store) (*Running, []Server, error) {
 	}
 	middleware := append([]carillon.Middleware{cqrs.Recover(), cqrs.Correlate(), cqrs.Validate()}, a.middleware...)
 	r.Bus = cqrs.NewBus(contract, middleware...)
+	if err := a.exchange(r, messages); err != nil {
+		return nil, nil, err
+	}
 	return r, servers, nil
+}
+
+// exchange binds the parts that publish and consume.
+func (a *App) exchange(r *Running, parts []carillon.Describer) error {
+	options := []messaging.EngineOption{messaging.WithBus(r.Bus), messaging.WithCodec(r.Codec), messaging.WithLogger(a.logger)}
+	if a.broker != nil {
+		options = append(options, messaging.Over(a.broker))
+	}
+	r.Messages = messaging.NewEngine(r.Store, options...)
+	for _, part := range parts {
+		var err error
+		switch part := part.(type) {
+		case *messaging.Topic:
+			err = r.Messages.Publishes(part)
+		case *messaging.Consumer:
+			err = r.Messages.Add(part)
+		case *messaging.Forwarder:
+			err = errors.Join(r.Messages.Publishes(part.Topic()), r.Projections.Add(projection.Forward(part.Name(), projection.FromBeginning(),
+				func(ctx context.Context, events []carillon.Recorded) error {
+					return r.Messages.PublishRecorded(ctx, part.Topic(), events)
+				}, part.Types()...)))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // eventTypes names the event types that the parts know.
@@ -211,7 +254,16 @@ func serve(ctx context.Context, running *Running, servers []Server) error {
 	var projections sync.WaitGroup
 	projections.Go(func() { _ = running.Projections.Run(projecting) }) // ends with its context only
 
-	failures := make(chan error, len(servers))
+	failures := make(chan error, len(servers)+1)
+	exchanging, stopExchanging := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopExchanging()
+	var messages sync.WaitGroup
+	messages.Go(func() {
+		if err := running.Messages.Run(exchanging); err != nil {
+			failures <- err
+			stopServing()
+		}
+	})
 	var serverGroup sync.WaitGroup
 	for _, server := range servers {
 		serverGroup.Go(func() {
@@ -225,6 +277,8 @@ func serve(ctx context.Context, running *Running, servers []Server) error {
 	serverGroup.Wait()
 	stopProjecting()
 	projections.Wait()
+	stopExchanging()
+	messages.Wait()
 	close(failures)
 	var err error
 	for failure := range failures {

@@ -18,7 +18,8 @@ import (
 type Engine struct {
 	store  carillon.Store
 	outbox carillon.Broker // the store's topics, nil when it has none
-	broker carillon.Broker // where messages come from, and where the outbox's go when it is another
+	opener carillon.BrokerOpener
+	broker carillon.Broker // where messages come from, and where the outbox's go when it is another; set when declared is closed
 	bus    *cqrs.Bus
 	codec  carillon.Codec
 	logger *slog.Logger
@@ -33,8 +34,9 @@ type Engine struct {
 // EngineOption changes a default of [NewEngine].
 type EngineOption func(*Engine)
 
-// Over moves messages through a broker other than the store's own. The engine closes it.
-func Over(broker carillon.Broker) EngineOption { return func(e *Engine) { e.broker = broker } }
+// Over moves messages through a broker other than the store's own. Run opens it, waiting for as long as it cannot be reached, and closes
+// it.
+func Over(opener carillon.BrokerOpener) EngineOption { return func(e *Engine) { e.opener = opener } }
 
 // WithBus names the bus that [Send] sends commands to.
 func WithBus(bus *cqrs.Bus) EngineOption { return func(e *Engine) { e.bus = bus } }
@@ -56,9 +58,6 @@ func NewEngine(store carillon.Store, options ...EngineOption) *Engine {
 	}
 	if keeps, ok := store.(carillon.BrokerStore); ok {
 		e.outbox = keeps.Broker()
-	}
-	if e.broker == nil {
-		e.broker = e.outbox
 	}
 	return e
 }
@@ -104,11 +103,11 @@ func (e *Engine) Run(ctx context.Context) error {
 		<-ctx.Done()
 		return nil
 	}
-	if e.broker == nil {
-		return fmt.Errorf("the store is no broker, and there is no other: %w", carillon.ErrUnsupported)
+	if err := e.open(ctx); err != nil {
+		return endedOr(ctx, err)
 	}
 	if err := e.declare(ctx); err != nil {
-		return errors.Join(err, e.close())
+		return errors.Join(endedOr(ctx, err), e.close())
 	}
 	close(e.declared)
 	var running sync.WaitGroup
@@ -124,6 +123,30 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 	running.Wait()
 	return e.close()
+}
+
+// open opens the broker.
+func (e *Engine) open(ctx context.Context) error {
+	switch {
+	case e.opener != nil:
+		return patiently(ctx, e.logger, "open the broker", func() (err error) {
+			e.broker, err = e.opener.OpenBroker(ctx)
+			return err
+		})
+	case e.outbox == nil:
+		return fmt.Errorf("the store is no broker, and there is no other: %w", carillon.ErrUnsupported)
+	default:
+		e.broker = e.outbox
+		return nil
+	}
+}
+
+// endedOr is nil when the context has ended, else the error.
+func endedOr(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	return nil
 }
 
 // close closes the brokers, the store's last: what is settled goes there.
@@ -177,9 +200,6 @@ func (e *Engine) Publish(ctx context.Context, topic *Topic, value any, options .
 	if m.CorrelationID == "" {
 		m.CorrelationID = m.ID
 	}
-	if err := m.CheckPublished(e.maxPayload()); err != nil {
-		return err
-	}
 	return e.publish(ctx, topic.Name(), []carillon.Message{m})
 }
 
@@ -197,6 +217,11 @@ func (e *Engine) publish(ctx context.Context, topic string, messages []carillon.
 	case <-e.declared:
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+	for i := range messages {
+		if err := messages[i].CheckPublished(e.maxPayload()); err != nil {
+			return err
+		}
 	}
 	if !e.published[topic] {
 		return carillon.Invalidf(fmt.Sprintf("topic %q", topic), "the service says that it publishes there: add Publishes or Forward")

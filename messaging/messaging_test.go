@@ -308,7 +308,15 @@ func TestCommandsAreSentOnce(t *testing.T) {
 // unreliable is a broker that confirms only some of what it publishes, and now and then is away.
 type unreliable struct {
 	carillon.Broker
-	calls atomic.Int64
+	openings, calls atomic.Int64
+}
+
+// OpenBroker cannot reach the broker at first.
+func (u *unreliable) OpenBroker(context.Context) (carillon.Broker, error) {
+	if u.openings.Add(1) < 5 {
+		return nil, carillon.ErrUnavailable
+	}
+	return u, nil
 }
 
 func (u *unreliable) Capabilities() carillon.Capabilities {
@@ -349,7 +357,7 @@ func TestTheRelayLosesNothing(t *testing.T) {
 		sender := messaging.NewEngine(memory.Volatile(), messaging.Over(&unreliable{Broker: between.Broker()}))
 		must(t, sender.Publishes(orders))
 		var handled book
-		receiver := messaging.NewEngine(memory.Volatile(), messaging.Over(between.Broker()))
+		receiver := messaging.NewEngine(memory.Volatile(), messaging.Over(between))
 		must(t, receiver.Add(messaging.Consume("shipping", orders, messaging.On(func(_ context.Context, _ *messaging.Tx, p placed) error {
 			handled.note(p.Order, p.Number)
 			return nil
