@@ -1,6 +1,7 @@
 package messaging
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -124,6 +125,18 @@ func Save[S any](tx *Tx, key string, state S) error {
 		return err
 	}
 	return tx.store.Put([]carillon.Row{{Key: stateRow + key, Value: encoded}})
+}
+
+// Kept returns what a consumer keeps under a key as of now, outside any handler; the zero value where there is nothing.
+func Kept[S any](ctx context.Context, e *Engine, consumer, key string) (state S, err error) {
+	row, _, err := e.store.ReadModels().Row(ctx, carillon.ModelRef{Name: consumer}, stateRow+key)
+	if errors.Is(err, carillon.ErrNotFound) {
+		return state, nil
+	}
+	if err == nil {
+		err = e.codec.Decode(row.Value, &state)
+	}
+	return state, err
 }
 
 // The rows of a consumer: the states of its handlers, how many keys are parked, which, and the messages of the letters.

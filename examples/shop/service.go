@@ -35,8 +35,8 @@ func Projections() []projection.Definition {
 	return []projection.Definition{m.totals, m.countries, m.days, m.customers, m.products, m.orders}
 }
 
-// New makes the shop on a store. An empty address serves nothing.
-func New(store carillon.Opener, address string, settings ...carillon.Describer) (*app.App, *rest.Server) {
+// New makes the shop on a store, with more parts and settings. An empty address serves nothing.
+func New(store carillon.Opener, address string, more ...carillon.Describer) (*app.App, *rest.Server) {
 	m := newModels()
 	parts := []carillon.Describer{
 		orders(), creditNotes(), adjustments(), writeOffs(),
@@ -52,7 +52,7 @@ func New(store carillon.Opener, address string, settings ...carillon.Describer) 
 	if address != "" {
 		parts = append(parts, server)
 	}
-	return app.New(store, append(parts, settings...)...), server
+	return app.New(store, append(parts, more...)...), server
 }
 
 // Handler serves commands, reports and the page of a shop that runs without an address of its own.
