@@ -19,6 +19,28 @@ const (
 	PgBouncer = "CARILLON_TEST_PGBOUNCER"
 	// PostgresBinaries is the directory of initdb and pg_ctl.
 	PostgresBinaries = "CARILLON_TEST_PGBIN"
+	// NATS is the URL of a NATS server, with user and password. Its JetStream flushes every write.
+	NATS = "CARILLON_TEST_NATS"
+	// NATSServer is the program nats-server.
+	NATSServer = "CARILLON_TEST_NATS_SERVER"
+	// NATSNode makes NATS servers like that of NATS; see Start.
+	NATSNode = "CARILLON_TEST_NATS_NODE"
+	// Redis is the URL of a Redis, with password. It flushes every write and evicts nothing.
+	Redis = "CARILLON_TEST_REDIS"
+	// RedisServer is the program redis-server.
+	RedisServer = "CARILLON_TEST_REDIS_SERVER"
+	// RedisNode makes servers like that of Redis; see Start.
+	RedisNode = "CARILLON_TEST_REDIS_NODE"
+	// RabbitMQ is the URL of a virtual host of a RabbitMQ, as its administrator.
+	RabbitMQ = "CARILLON_TEST_RABBITMQ"
+	// RabbitMQNode makes servers like that of RabbitMQ; see Start.
+	RabbitMQNode = "CARILLON_TEST_RABBITMQ_NODE"
+	// Kafka is the host:port of a Kafka broker, without authentication. Topics are not made by use.
+	Kafka = "CARILLON_TEST_KAFKA"
+	// KafkaHome is the directory of the broker's jars, its class path.
+	KafkaHome = "CARILLON_TEST_KAFKA_HOME"
+	// KafkaNode makes brokers like that of Kafka; see Start.
+	KafkaNode = "CARILLON_TEST_KAFKA_NODE"
 )
 
 // Variable returns what scripts/backends says. Where it says nothing the test is skipped, or fails when backends are required.

@@ -18,7 +18,8 @@ daemon() {
 	local user=$1
 	shift
 	[ -z "$user" ] || set -- setpriv --reuid="$user" --regid="$user" --init-groups -- "$@"
-	(cd "$node" && set -m && { "$@" </dev/null >"$node.log" 2>&1 & echo $! >"$node.pid"; })
+	: >"$node.log" # before anybody looks in it for signs of readiness
+	(cd "$node" && set -m && { "$@" </dev/null >>"$node.log" 2>&1 & echo $! >"$node.pid"; })
 }
 
 # free PORT...: whether nobody listens there
