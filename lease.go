@@ -28,7 +28,8 @@ type Leases interface {
 	// another holder that still runs is refused with [ErrLeaseHeld]; one's own is renewed and keeps its epoch.
 	Claim(ctx context.Context, name, holder string, ttl time.Duration) (Lease, error)
 
-	// Renew extends every lease of a holder that has not been claimed by another, and returns them.
+	// Renew extends every lease of a holder that has not been claimed by another, and returns them. It need not extend one that a
+	// transaction is fenced with at the moment.
 	Renew(ctx context.Context, holder string, ttl time.Duration) ([]Lease, error)
 
 	// Release gives leases up, so that others need not wait. A lease that is lost already is passed over.

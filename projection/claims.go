@@ -76,7 +76,7 @@ func (r *runner) leaseName() string {
 func (c *claims) run(ctx context.Context, runners []*runner) {
 	c.runners = slices.Clone(runners)
 	c.held, c.stuck, c.free = make(map[string]*tenure), make(map[string]time.Time), make(map[string]int)
-	look := time.NewTicker(min(lookEvery, c.term/4))
+	look := time.NewTicker(c.lookEvery())
 	defer look.Stop()
 	defer c.giveUp(context.WithoutCancel(ctx))
 	for {
@@ -93,6 +93,9 @@ func (c *claims) run(ctx context.Context, runners []*runner) {
 		}
 	}
 }
+
+// lookEvery is how often this process looks around.
+func (c *claims) lookEvery() time.Duration { return min(lookEvery, c.term/4) }
 
 // round renews what is held, and takes or gives up segments.
 func (c *claims) round(ctx context.Context) error {
@@ -151,7 +154,9 @@ func (c *claims) lookBack(ctx context.Context) {
 		if c.held[r.leaseName()] == nil || reached == 0 {
 			continue
 		}
-		at, err := checkpoint(ctx, c.engine.store.ReadModels(), r.ref())
+		looking, stop := context.WithTimeout(ctx, c.lookEvery()) // what keeps a read waiting must not keep leases from being renewed
+		at, err := checkpoint(looking, c.engine.store.ReadModels(), r.ref())
+		stop()
 		if err != nil || at >= reached {
 			continue
 		}

@@ -12,7 +12,7 @@ import (
 	"github.com/carillon-go/carillon"
 )
 
-// leases are the leases of a store, by the database's clock.
+// leases are the leases of a store, by the database's clock. They are asked for on the connection in reserve.
 type leases Store
 
 func (l *leases) store() *Store { return (*Store)(l) }
@@ -33,22 +33,24 @@ func (l *leases) Claim(ctx context.Context, name, holder string, ttl time.Durati
 	batch := &pgx.Batch{} // one transaction
 	batch.Queue("SELECT set_config('lock_timeout', '100ms', true)")
 	batch.Queue(s.texts.fill(text), name, holder, ttl).QueryRow(func(row pgx.Row) error { return row.Scan(&lease.Epoch) })
-	err := s.pool.SendBatch(ctx, batch).Close()
+	err := s.reserve.SendBatch(ctx, batch).Close()
 	if failure, ok := errors.AsType[*pgconn.PgError](err); ok && failure.Code == codeLockNotAvailable || errors.Is(err, pgx.ErrNoRows) {
 		return carillon.Lease{}, fmt.Errorf("lease %q: %w", name, carillon.ErrLeaseHeld)
 	}
 	return lease, ended(ctx, err)
 }
 
-// Renew extends what a holder still has.
+// Renew extends what a holder still has. A lease that a transaction is fenced with is passed over, and returned all the same: it cannot
+// change hands before that ends, and others of the holder do not wait for it.
 func (l *leases) Renew(ctx context.Context, holder string, ttl time.Duration) ([]carillon.Lease, error) {
-	const text = `UPDATE {{schema}}.leases SET expires = clock_timestamp() + $2::interval WHERE holder = $1 AND expires > '-infinity'
-		RETURNING name, holder, epoch`
+	const text = `WITH free AS (SELECT name FROM {{schema}}.leases WHERE holder = $1 AND expires > '-infinity' FOR NO KEY UPDATE SKIP LOCKED),
+		renewed AS (UPDATE {{schema}}.leases k SET expires = clock_timestamp() + $2::interval FROM free WHERE k.name = free.name)
+		SELECT name, holder, epoch FROM {{schema}}.leases WHERE holder = $1 AND expires > '-infinity'`
 	s := l.store()
 	if err := s.usable(ctx); err != nil {
 		return nil, err
 	}
-	rows, err := s.pool.Query(ctx, s.texts.fill(text), holder, ttl)
+	rows, err := s.reserve.Query(ctx, s.texts.fill(text), holder, ttl)
 	if err != nil {
 		return nil, ended(ctx, err)
 	}
@@ -68,7 +70,7 @@ func (l *leases) Release(ctx context.Context, given ...carillon.Lease) error {
 	for i, lease := range given {
 		names[i], epochs[i] = lease.Name, lease.Epoch
 	}
-	_, err := s.pool.Exec(ctx, s.texts.fill(text), names, epochs)
+	_, err := s.reserve.Exec(ctx, s.texts.fill(text), names, epochs)
 	return ended(ctx, err)
 }
 
@@ -80,7 +82,7 @@ func (l *leases) List(ctx context.Context, prefix string) ([]carillon.LeaseInfo,
 	if err := s.usable(ctx); err != nil {
 		return nil, err
 	}
-	rows, err := s.pool.Query(ctx, s.texts.fill(text), prefix)
+	rows, err := s.reserve.Query(ctx, s.texts.fill(text), prefix)
 	if err != nil {
 		return nil, ended(ctx, err)
 	}

@@ -20,9 +20,10 @@ import (
 var migrations embed.FS
 
 // migrate brings the schema up to date. Of several processes that start at once, one does it and the others wait: the lock belongs
-// to a transaction, so that it works through a pooler and ends with the process.
+// to a transaction, so that it works through a pooler and ends with the process. That transaction holds the connection in reserve: the
+// pool may have no more than one.
 func (s *Store) migrate(ctx context.Context) error {
-	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+	return pgx.BeginFunc(ctx, s.reserve, func(tx pgx.Tx) error {
 		name := fnv.New64a()
 		name.Write([]byte("carillon migrations " + s.source.schema))
 		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", int64(name.Sum64())); err != nil {

@@ -36,7 +36,9 @@ func PgBouncer() Option { return func(s *Source) { s.pooled = true } }
 // Existing opens a schema that is there, and makes none: opening another is refused with [carillon.ErrNotFound].
 func Existing() Option { return func(s *Source) { s.existing = true } }
 
-// Configure changes the pool of connections before it is made, such as its size. What a URL can say, say there.
+// Configure changes the pool of connections before it is made, such as its size. What a URL can say, say there. One connection will do;
+// each segment that commits, each append and each read under way takes one, and waits for one when there is none. The store has one more
+// connection than the pool, which renews leases.
 func Configure(change func(*pgxpool.Config)) Option { return func(s *Source) { s.configure = change } }
 
 // URL names a database, such as postgres://user@host/name or in any form that libpq knows; parameters that pgx adds, such as

@@ -20,7 +20,8 @@ import (
 type Store struct {
 	source   Source
 	pool     *pgxpool.Pool
-	db       *sql.DB // the pool's connections as database/sql knows them
+	reserve  *pgxpool.Pool // one connection beside the pool, for leases and for the lock of migrations
+	db       *sql.DB       // the pool's connections as database/sql knows them
 	names    *typeNames
 	session  uuid.UUID // this store's, for as long as it is open
 	attempts attempts
@@ -34,14 +35,27 @@ func open(ctx context.Context, source Source, config *pgxpool.Config) (*Store, e
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", source.Describe().Name, err)
 	}
+	reserve, err := pgxpool.NewWithConfig(ctx, reserved(config))
+	if err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("open %s: %w", source.Describe().Name, err)
+	}
 	s := &Store{
-		source: source, pool: pool, db: stdlib.OpenDBFromPool(pool), names: newTypeNames(), session: uuid.Must(uuid.NewRandomFromReader(rand.Reader)),
+		source: source, pool: pool, reserve: reserve, db: stdlib.OpenDBFromPool(pool), names: newTypeNames(), session: uuid.Must(uuid.NewRandomFromReader(rand.Reader)),
 		texts: texts{schema: source.schema},
 	}
 	if err := s.prepare(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s, schema %s: %w", source.Describe().Name, source.schema, translate(err)), s.Close())
 	}
 	return s, nil
+}
+
+// reserved is the configuration of a pool of one connection, which is made when it is needed. Transactions that hold all of the pool
+// cannot keep the leases they run under from being renewed.
+func reserved(config *pgxpool.Config) *pgxpool.Config {
+	one := config.Copy()
+	one.MaxConns, one.MinConns, one.MinIdleConns = 1, 0, 0
+	return one
 }
 
 func (s *Store) prepare(ctx context.Context) error {
@@ -91,6 +105,7 @@ func (s *Store) Close() error {
 		s.closed.Store(true)
 		err = s.db.Close()
 		s.pool.Close()
+		s.reserve.Close()
 	})
 	return err
 }
