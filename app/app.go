@@ -149,7 +149,7 @@ func (a *App) assemble(store carillon.Store) (*Running, []Server, error) {
 	var endpoints []carillon.Endpoint
 	var servers []Server
 	var messages []carillon.Describer
-	events := make(map[string]reflect.Type)
+	events, deciders := make(map[string]reflect.Type), make(map[string]bool)
 	for _, part := range a.parts {
 		switch part := part.(type) {
 		case decider:
@@ -157,6 +157,11 @@ func (a *App) assemble(store carillon.Store) (*Running, []Server, error) {
 			if err != nil {
 				return nil, nil, err
 			}
+			name := part.Describe().Name
+			if deciders[name] {
+				return nil, nil, carillon.Invalidf(fmt.Sprintf("decider %q", name), "its name is taken by another decider: give it one of its own")
+			}
+			deciders[name] = true
 			if err := merge(events, part.EventTypes()); err != nil {
 				return nil, nil, err
 			}

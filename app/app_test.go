@@ -154,6 +154,8 @@ func TestRun(t *testing.T) {
 func TestAServiceThatCannotStart(t *testing.T) {
 	t.Parallel()
 	clash := sourcing.Aggregate("other", sourcing.On("counter.advanced", func(n int, _ other) int { return n }))
+	rival := sourcing.Aggregate("rival", sourcing.Decide("counter.advance", func(other) string { return "1" },
+		func(int, other) ([]carillon.Event, error) { return nil, nil }))
 	handler := func(context.Context, *carillon.Message, advance) (carillon.Appended, error) {
 		return carillon.Appended{}, nil
 	}
@@ -167,7 +169,9 @@ func TestAServiceThatCannotStart(t *testing.T) {
 		{"a decider with a mistake", []carillon.Describer{sourcing.Aggregate[int]("1")}, carillon.ErrInvalid, `decider "1"`},
 		{"a projection with a mistake", []carillon.Describer{projection.Keyed[int]("empty")}, carillon.ErrInvalid, `projection "empty"`},
 		{"a reactor without a start", []carillon.Describer{projection.React("mails", projection.Start{})}, carillon.ErrInvalid, "it says where it starts"},
+		{"two deciders of one name", []carillon.Describer{counters(), sourcing.Aggregate[int]("counter")}, carillon.ErrInvalid, `decider "counter": its name is taken`},
 		{"two projections of one name", []carillon.Describer{values(), values()}, carillon.ErrInvalid, `projection "values": its name is taken`},
+		{"two deciders of one command", []carillon.Describer{counters(), rival}, carillon.ErrInvalid, `command "counter.advance": it has exactly one handler`},
 		{"two handlers of one command", []carillon.Describer{counters(), cqrs.Command("counter.advance", handler)}, carillon.ErrInvalid, "exactly one handler"},
 		{"a command under two names", []carillon.Describer{counters(), cqrs.Command("advance", handler)}, carillon.ErrInvalid, "its Go type app_test.advance"},
 		{"an event of two types", []carillon.Describer{counters(), clash}, carillon.ErrInvalid, `event "counter.advanced": it is a app_test.advanced in one decider`},
@@ -180,8 +184,10 @@ func TestAServiceThatCannotStart(t *testing.T) {
 			t.Parallel()
 			o := &opener{}
 			service := app.New(o, test.parts...)
-			err := service.Run(t.Context())
-			if !errors.Is(err, test.want) || !strings.Contains(err.Error(), test.says) {
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // should it start
+			defer cancel()
+			err := service.Run(ctx)
+			if err == nil || !errors.Is(err, test.want) || !strings.Contains(err.Error(), test.says) {
 				t.Errorf("error %v, want %v that says %q", err, test.want, test.says)
 			}
 			if running, again := service.Running(t.Context()); running != nil || again == nil || again.Error() != err.Error() {

@@ -140,6 +140,14 @@ func DecideAt[S, C any, B string | []carillon.Tag](
 		if err := carillon.CheckType(command); err != nil {
 			d.fail(err)
 		}
+		for _, other := range d.decisions {
+			switch {
+			case other.command == command:
+				d.fail(carillon.Invalidf(fmt.Sprintf("command %q", command), "it is decided twice"))
+			case other.request == reflect.TypeFor[C]():
+				d.fail(carillon.Invalidf(fmt.Sprintf("command %q", command), "its Go type %s is that of %q already", other.request, other.command))
+			}
+		}
 		if _, tagged := any(*new(B)).([]carillon.Tag); tagged != d.across {
 			d.fail(carillon.Invalidf(fmt.Sprintf("command %q", command), "an aggregate's command gives a key, a boundary's gives tags"))
 		}

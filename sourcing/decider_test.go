@@ -19,6 +19,9 @@ func TestMistakesInADefinition(t *testing.T) {
 	nothing := func(account, string) ([]carillon.Event, error) { return nil, nil }
 	key := func(string) string { return "1" }
 	tags := func(string) []carillon.Tag { return []carillon.Tag{"a:1"} }
+	open := func(command string) sourcing.Part[account] {
+		return sourcing.Decide(command, func(c openAccount) string { return c.ID }, account.DecideOpen)
+	}
 	on := func(event string) sourcing.Part[account] { return sourcing.On(event, account.Opened) }
 	tests := []struct {
 		name    string
@@ -32,6 +35,8 @@ func TestMistakesInADefinition(t *testing.T) {
 		{"an event twice", sourcing.Aggregate("account", on("a"), sourcing.On("a", account.Credited)), `event "a": it is registered twice`},
 		{"an event registered and ignored", sourcing.Aggregate("account", on("a"), sourcing.Ignore[account]("a")), `event "a": it is registered twice`},
 		{"a Go type twice", sourcing.Aggregate("account", on("a"), on("b")), `event "b": its Go type sourcing_test.opened is that of "a" already`},
+		{"a command twice", sourcing.Aggregate("account", sourcing.Decide("c", key, nothing), open("c")), `command "c": it is decided twice`},
+		{"a command's Go type twice", sourcing.Aggregate("account", open("c"), open("d")), `command "d": its Go type sourcing_test.openAccount is that of "c" already`},
 		{"tags for an aggregate", sourcing.Aggregate("account", sourcing.Decide("c", tags, nothing)), `command "c": an aggregate's command gives a key`},
 		{"a key for a boundary", sourcing.Boundary("account", on("a"), sourcing.Decide("c", key, nothing)), `command "c": an aggregate's command gives a key`},
 		{"a boundary without events", sourcing.Boundary("account", sourcing.Decide("c", tags, nothing)), `a boundary reads the events registered with On`},
