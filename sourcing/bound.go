@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"reflect"
 
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/codec"
 	"github.com/carillon-go/carillon/eventlog"
+	"github.com/carillon-go/carillon/internal/shapes"
 )
 
 // Bound is a decider bound to a log. Make one per decider and process: it keeps hot states and lets commands for one key wait
@@ -49,6 +51,10 @@ func Bind[S any](d *Decider[S], r Runtime) (*Bound[S], error) {
 	}
 	if d.snapshots > 0 && r.Snapshots == nil {
 		return nil, fmt.Errorf("decider %q saves snapshots, the store keeps none: %w", d.name, carillon.ErrUnsupported)
+	}
+	if owner, field, hidden := shapes.Hidden(reflect.TypeFor[S](), reflect.TypeFor[Recorder]()); hidden && d.snapshots > 0 {
+		return nil, carillon.Invalidf(fmt.Sprintf("decider %q", d.name),
+			"a snapshot would lose field %s of its state's type %s: export the field, give the type an encoding of its own, or leave SnapshotEvery out", field, owner)
 	}
 	b := &Bound[S]{decider: d, log: r.Log, snapshots: r.Snapshots, codec: r.Codec, logger: r.Logger, firsts: make([]firsts, len(d.decisions))}
 	if b.codec == nil {

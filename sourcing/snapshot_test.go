@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -134,6 +135,27 @@ func TestSnapshotsNeedAStoreForThem(t *testing.T) {
 	_, err := sourcing.Bind(accounts(sourcing.SnapshotEvery[account](1)), sourcing.Runtime{Log: eventlog.New(newPort())})
 	if !errors.Is(err, carillon.ErrUnsupported) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// TestASnapshotWouldLoseAField is refused before it can: a state that comes back without it decides otherwise.
+func TestASnapshotWouldLoseAField(t *testing.T) {
+	t.Parallel()
+	type purse struct{ pence int64 }
+	type state struct{ Purses map[string]purse }
+	decider := func(parts ...sourcing.Part[state]) *sourcing.Decider[state] {
+		return sourcing.Aggregate("purses", append(parts, sourcing.On("account.credited", func(s state, e credited) state {
+			s.Purses = map[string]purse{"1": {s.Purses["1"].pence + e.Pence}}
+			return s
+		}))...)
+	}
+	runtime := sourcing.Runtime{Log: eventlog.New(newPort()), Snapshots: memory.Volatile().Snapshots()}
+	_, err := sourcing.Bind(decider(sourcing.SnapshotEvery[state](2)), runtime)
+	if want := "field pence of its state's type sourcing_test.purse: export the field"; !errors.Is(err, carillon.ErrInvalid) || !strings.Contains(err.Error(), want) {
+		t.Errorf("error %v, want one that says %q", err, want)
+	}
+	if _, err := sourcing.Bind(decider(), runtime); err != nil {
+		t.Errorf("without snapshots: %v", err)
 	}
 }
 
