@@ -59,7 +59,8 @@ func ReadOnly(path string, options ...Option) *Source {
 	return s
 }
 
-// Open opens the file, brings its schema up to date, and takes the writer's lock unless it is to be read only.
+// Open opens the file, brings its schema up to date, and takes the writer's lock unless it is to be read only. A file that is made gets
+// mode 0600, and so does the lock file, whatever the umask; the mode of one that is there stays, and the write-ahead log follows it.
 //
 // The error wraps [carillon.ErrInUse] when another process writes, [carillon.ErrNetworkFilesystem],
 // [carillon.ErrEngineTooOld], [carillon.ErrSchemaNewer], [carillon.ErrDiskFull], [carillon.ErrCorrupt] when the file is no

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
+	"strings"
 
 	"github.com/ncruces/go-sqlite3/driver"
 	"github.com/pressly/goose/v3"
@@ -104,12 +105,7 @@ func openReadSQL(path string) (*sql.DB, error) {
 
 // uri is the SQLite URI of a file. Only an absolute path in a file: URI has its parameters honoured.
 func uri(path string, parameters ...string) string {
-	u := url.URL{Scheme: "file", OmitHost: true, Path: slashed(path)}
-	for i, parameter := range parameters {
-		if i > 0 {
-			u.RawQuery += "&"
-		}
-		u.RawQuery += parameter
-	}
+	mode := "modeof=" + strings.ReplaceAll(url.QueryEscape(path), "+", "%20") // the write-ahead log is as private as the file
+	u := url.URL{Scheme: "file", OmitHost: true, Path: slashed(path), RawQuery: strings.Join(append(parameters, mode), "&")}
 	return u.String()
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -74,6 +75,9 @@ func (s *Store) open(ctx context.Context) error {
 		if err := s.takeLock(); err != nil {
 			return err
 		}
+		if err := makeFile(s.source.path); err != nil {
+			return err
+		}
 		if err := migrate(ctx, s.source.path); err != nil {
 			return err
 		}
@@ -91,9 +95,24 @@ func (s *Store) open(ctx context.Context) error {
 	return err
 }
 
+// private is the mode of a file that its owner alone may read: events are in it as they are.
+const private = 0o600
+
+// makeFile makes the file, if it is not there, with a mode that does not depend on the umask.
+func makeFile(path string) error {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, private)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return file.Close()
+}
+
 // takeLock takes the lock file, which lives as long as the process at most: the system drops it with the process.
 func (s *Store) takeLock() error {
-	lock := flock.New(s.source.path + ".lock")
+	lock := flock.New(s.source.path+".lock", flock.SetPermissions(private))
 	taken, err := lock.TryLock()
 	if err != nil {
 		return fmt.Errorf("lock file: %w", err)

@@ -112,7 +112,7 @@ func (d *demo) dataDirectory() (directory string, remove func() error, err error
 		directory, err = os.MkdirTemp("", "carillon-demo-")
 		return directory, func() error { return os.RemoveAll(directory) }, advise(err, "name a directory with --dir")
 	}
-	if err := os.MkdirAll(d.directory, 0o755); err != nil {
+	if err := os.MkdirAll(d.directory, 0o700); err != nil {
 		return "", nil, advise(err, "name another directory with --dir")
 	}
 	directory, err = filepath.Abs(d.directory)

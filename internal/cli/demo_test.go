@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -365,5 +366,18 @@ func TestAReadModelThatStandsStillEndsTheWait(t *testing.T) {
 	}
 	if err := with(t.Context(), sqlite.File(path), func(carillon.Store) error { return nil }); err != nil {
 		t.Errorf("the store was not closed: %v", err)
+	}
+}
+
+func TestDemoMakesADirectoryForItsOwnerAlone(t *testing.T) {
+	t.Parallel()
+	directory := filepath.Join(t.TempDir(), "made")
+	mustRun(t, "demo", "--dir", directory, "--addr", "127.0.0.1:0", "--sample", "5", "--exit")
+	info, err := os.Stat(directory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if runtime.GOOS != "windows" && info.Mode().Perm() != 0o700 {
+		t.Errorf("it has mode %v", info.Mode())
 	}
 }
