@@ -15,7 +15,8 @@ type Contract struct {
 	byName    map[string]int
 }
 
-// NewContract collects endpoints. Two of one name, or two for one Go type, are an [carillon.InvalidError].
+// NewContract collects endpoints. Two of one name, two for one Go type, and a type whose Validate method would not be called, are an
+// [carillon.InvalidError].
 func NewContract(endpoints ...carillon.Endpoint) (*Contract, error) {
 	c := &Contract{byType: make(map[reflect.Type]int), byName: make(map[string]int)}
 	for _, endpoint := range endpoints {
@@ -28,6 +29,11 @@ func NewContract(endpoints ...carillon.Endpoint) (*Contract, error) {
 		if first, taken := c.byType[endpoint.Request]; taken {
 			return nil, carillon.Invalidf(fmt.Sprintf("%s %q", endpoint.Kind, endpoint.Type),
 				"its Go type %s is that of %q already", endpoint.Request, c.endpoints[first].Type)
+		}
+		if validated := reflect.TypeFor[Validator](); endpoint.Request != nil && !endpoint.Request.Implements(validated) &&
+			reflect.PointerTo(endpoint.Request).Implements(validated) {
+			return nil, carillon.Invalidf(fmt.Sprintf("%s %q", endpoint.Kind, endpoint.Type),
+				"method Validate of %s has a pointer receiver, so values are not validated: give it a value receiver", endpoint.Request)
 		}
 		c.byName[endpoint.Type] = len(c.endpoints)
 		c.byType[endpoint.Request] = len(c.endpoints)

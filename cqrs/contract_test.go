@@ -18,6 +18,11 @@ type (
 	balance   struct{ Pence int64 }
 )
 
+// careful is validated through a pointer only.
+type careful struct{ ID string }
+
+func (*careful) Validate() error { return nil }
+
 func commandOf[C any](name string) carillon.Endpoint {
 	return cqrs.Command(name, func(context.Context, *carillon.Message, C) (carillon.Appended, error) {
 		return carillon.Appended{}, nil
@@ -40,6 +45,8 @@ func TestMistakesInAContract(t *testing.T) {
 		{"a second handler", []carillon.Endpoint{commandOf[open]("open"), commandOf[shut]("open")}, `command "open": it has exactly one handler`},
 		{"a second handler of another kind", []carillon.Endpoint{commandOf[open]("open"), queryOf[balanceOf]("open")}, `query "open": it has exactly one handler`},
 		{"a type under two names", []carillon.Endpoint{commandOf[open]("open"), commandOf[open]("begin")}, `command "begin": its Go type cqrs_test.open is that of "open" already`},
+		{"a Validate nobody would call", []carillon.Endpoint{commandOf[careful]("check")}, `command "check": method Validate of cqrs_test.careful has a pointer receiver`},
+		{"a pointer whose Validate is called", []carillon.Endpoint{queryOf[*careful]("check")}, ""},
 		{"a bad name", []carillon.Endpoint{commandOf[open]("open account")}, `type "open account"`},
 	}
 	for _, test := range tests {

@@ -10,7 +10,8 @@ import (
 	"github.com/carillon-go/carillon"
 )
 
-// Validator is a command or query that can tell whether it makes sense by itself.
+// Validator is a command or query that can tell whether it makes sense by itself. The method has a value receiver; a contract refuses
+// one with a pointer receiver.
 type Validator interface {
 	Validate() error
 }
