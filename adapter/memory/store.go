@@ -6,6 +6,7 @@ package memory
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 
 	"github.com/carillon-go/carillon"
@@ -51,9 +52,13 @@ func (s *Store) Snapshots() carillon.Snapshots { return s.snapshots }
 // DeadLetters returns the parked events.
 func (s *Store) DeadLetters() carillon.DeadLetters { return (*deadLetters)(s.models) }
 
-// Close makes every later call fail with [carillon.ErrClosed] until the store is opened again.
+// Close waits for what is under way, and makes every later call fail with [carillon.ErrClosed] until the store is opened again.
 func (s *Store) Close() error {
 	s.closed.Store(true)
+	for _, part := range []sync.Locker{&s.log.mu, &s.models.mu, &s.snapshots.mu} {
+		part.Lock() // whoever comes later sees that it is closed
+		part.Unlock()
+	}
 	return nil
 }
 
