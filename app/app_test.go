@@ -159,7 +159,8 @@ func TestAServiceThatCannotStart(t *testing.T) {
 	handler := func(context.Context, *carillon.Message, advance) (carillon.Appended, error) {
 		return carillon.Appended{}, nil
 	}
-	tables := projection.SQL("tables", "")
+	tables := projection.SQL("tables", "", projection.Write("counter.advanced",
+		func(context.Context, carillon.SQLExecutor, carillon.Recorded, advanced) error { return nil }))
 	tests := []struct {
 		name  string
 		parts []carillon.Describer

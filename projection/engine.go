@@ -28,6 +28,7 @@ type Engine struct {
 
 	mu      sync.Mutex
 	runners []*runner
+	ran     bool
 }
 
 // Definition is what an engine runs: a [*Model], [*Tables] or [*Reactor].
@@ -113,10 +114,14 @@ func NewEngine(log *eventlog.Log, store carillon.Store, options ...EngineOption)
 	return e
 }
 
-// Add adds a projection or reactor before the engine runs. The error names the first mistake in the definition, or a name taken.
+// Add adds a projection or reactor before the engine runs. The error names the first mistake in the definition, a name taken, or that
+// it is too late.
 func (e *Engine) Add(definition Definition) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.ran {
+		return carillon.Invalidf(fmt.Sprintf("projection %q", definition.Name()), "the engine runs already: add everything before Run")
+	}
 	if slices.ContainsFunc(e.runners, func(r *runner) bool { return r.name == definition.Name() }) {
 		return carillon.Invalidf(fmt.Sprintf("projection %q", definition.Name()), "its name is taken by another projection or reactor")
 	}
@@ -138,11 +143,15 @@ func (e *Engine) Add(definition Definition) error {
 }
 
 // Run keeps everything up to date until the context ends, and returns once all has stopped. A projection that fails is tried
-// again and does not end the run.
+// again and does not end the run. An engine runs once: a second call is refused with an [carillon.InvalidError].
 func (e *Engine) Run(ctx context.Context) error {
 	e.mu.Lock()
-	runners := slices.Clone(e.runners)
+	runners, again := slices.Clone(e.runners), e.ran
+	e.ran = true
 	e.mu.Unlock()
+	if again {
+		return carillon.Invalidf("projection engine", "it runs once, make another to run again")
+	}
 	defer e.watchSettings(ctx, runners)()
 	if e.claims != nil {
 		e.claims.run(ctx, runners)

@@ -18,7 +18,7 @@ import (
 func TestNamesAreTaken(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, balances())
-	for _, second := range []projection.Definition{balances(), projection.React("balances", projection.FromNow())} {
+	for _, second := range []projection.Definition{balances(), projection.React("balances", projection.FromNow(), unmoved())} {
 		err := h.engine.Add(second)
 		if !errors.Is(err, carillon.ErrInvalid) || !strings.Contains(err.Error(), `projection "balances": its name is taken`) {
 			t.Errorf("error %v", err)
@@ -105,7 +105,7 @@ func TestStatus(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := &repairable{failure: func() { panic("negative") }}
-		h := newHouse(t, r.model(), projection.React("mails", projection.FromNow()))
+		h := newHouse(t, r.model(), projection.React("mails", projection.FromNow(), unmoved()))
 		h.history(t, 3)
 		expect := func(when string, want ...projection.Status) {
 			t.Helper()
@@ -183,7 +183,7 @@ func TestRate(t *testing.T) {
 func TestAStoreThatCannotBeAsked(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(t, balances(), projection.React("mails", projection.FromBeginning()))
+		h := newHouse(t, balances(), projection.React("mails", projection.FromBeginning(), unmoved()))
 		last := h.history(t, 3)
 		if err := h.Store.Close(); err != nil {
 			t.Fatal(err)
@@ -207,5 +207,27 @@ func TestAStoreThatCannotBeAsked(t *testing.T) {
 		}
 		h.wait(t, "balances", last)
 		h.wait(t, "mails", last)
+	})
+}
+
+// TestAnEngineRunsOnce: two runs would follow the log twice, and write over one another.
+func TestAnEngineRunsOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, balances())
+		stop := h.run(t)
+		short, cancel := context.WithTimeout(t.Context(), time.Second) // should it run
+		defer cancel()
+		if err := h.engine.Run(short); !errors.Is(err, carillon.ErrInvalid) {
+			t.Errorf("while it runs: %v", err)
+		}
+		late := projection.React("late", projection.FromNow(), unmoved())
+		if err := h.engine.Add(late); !errors.Is(err, carillon.ErrInvalid) || !strings.Contains(err.Error(), "add everything before Run") {
+			t.Errorf("a reactor too late: %v", err)
+		}
+		stop()
+		if err := h.engine.Run(short); !errors.Is(err, carillon.ErrInvalid) {
+			t.Errorf("after it ran: %v", err)
+		}
 	})
 }

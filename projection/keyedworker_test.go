@@ -269,7 +269,7 @@ func TestSomebodyElseWritesTheReadModel(t *testing.T) {
 func TestIdleCheckpoint(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(t, balances(), projection.React("reactor", projection.FromBeginning()))
+		h := newHouse(t, balances(), projection.React("reactor", projection.FromBeginning(), unmoved()))
 		h.run(t)
 		idle := make([]carillon.Message, 1000)
 		for i := range idle {

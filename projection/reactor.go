@@ -24,7 +24,7 @@ func FromNow() Start { return Start{set: true, head: true} }
 // FromBeginning begins with the first event of the log.
 func FromBeginning() Start { return Start{set: true} }
 
-// After begins behind a position.
+// After begins behind a position, which is 0 or more.
 func After(position carillon.Position) Start { return Start{set: true, at: position} }
 
 // Reactor is the definition of a reactor.
@@ -51,9 +51,14 @@ func React(name string, start Start, parts ...ReactorPart) *Reactor {
 		r.err = fmt.Errorf("reactor %q: %w", name, err)
 	case !start.set:
 		r.err = carillon.Invalidf(fmt.Sprintf("reactor %q", name), "it says where it starts: FromNow, FromBeginning or After")
+	case start.at < 0:
+		r.err = carillon.Invalidf(fmt.Sprintf("reactor %q", name), "it starts after a position of the log, not %d", start.at)
 	}
 	for _, part := range parts {
 		part(r)
+	}
+	if len(r.handlers) == 0 && r.err == nil {
+		r.err = carillon.Invalidf(fmt.Sprintf("reactor %q", name), "it handles at least one event type, see Handle")
 	}
 	return r
 }

@@ -245,6 +245,11 @@ func TestAReactorIsDrained(t *testing.T) {
 	}
 }
 
+// unmoved is the part of a reactor that nothing moves.
+func unmoved() projection.ReactorPart {
+	return projection.Handle("nobody.noticed", func(context.Context, carillon.Recorded, struct{}) error { return nil })
+}
+
 func TestMistakesInAReactor(t *testing.T) {
 	t.Parallel()
 	handle := projection.Handle("account.opened", func(context.Context, carillon.Recorded, opened) error { return nil })
@@ -255,6 +260,8 @@ func TestMistakesInAReactor(t *testing.T) {
 	}{
 		{"a bad name", projection.React("1", projection.FromNow()), `reactor "1": type "1"`},
 		{"no start", projection.React("mails", projection.Start{}), "it says where it starts: FromNow, FromBeginning or After"},
+		{"a start before the log", projection.React("mails", projection.After(-1), handle), "it starts after a position of the log, not -1"},
+		{"nothing to do", projection.React("mails", projection.FromNow()), `reactor "mails": it handles at least one event type, see Handle`},
 		{"an event twice", projection.React("mails", projection.FromNow(), handle, handle), `event "account.opened" is handled twice`},
 	}
 	for _, test := range tests {

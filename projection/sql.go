@@ -35,6 +35,9 @@ func SQL(name, schema string, parts ...TablesPart) *Tables {
 	for _, part := range parts {
 		part(t)
 	}
+	if len(t.handlers) == 0 && t.err == nil {
+		t.err = carillon.Invalidf(fmt.Sprintf("projection %q", name), "it writes at least one event type, see Write")
+	}
 	return t
 }
 

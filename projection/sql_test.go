@@ -298,6 +298,9 @@ func TestTablesThatCannotBe(t *testing.T) {
 	if err := newHouse(t).engine.Add(projection.SQL("1", schema)); !errors.Is(err, carillon.ErrInvalid) {
 		t.Errorf("a bad name: %v", err)
 	}
+	if err := newHouse(t).engine.Add(projection.SQL("entries", schema)); !errors.Is(err, carillon.ErrInvalid) || !strings.Contains(err.Error(), "see Write") {
+		t.Errorf("nothing to write: %v", err)
+	}
 	if err := newHouse(t).engine.Add(e.tables(write)); !errors.Is(err, carillon.ErrInvalid) || !strings.Contains(err.Error(), "handled twice") {
 		t.Errorf("an event twice: %v", err)
 	}
