@@ -20,8 +20,8 @@ type cached[S any] struct {
 	key   string
 	state S
 	at    int64
-	// snapshot is where the last snapshot stands.
-	snapshot int64
+	// unsaved is how many events were folded since the last snapshot.
+	unsaved int
 }
 
 func newStates[S any](limit int) *states[S] {

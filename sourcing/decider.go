@@ -169,7 +169,7 @@ func DecideAt[S, C any, B string | []carillon.Tag](
 	}
 }
 
-// SnapshotEvery saves a snapshot after every so many events of a boundary. Default: none; a stream is replayed, and hot states
+// SnapshotEvery saves a snapshot after every so many events of a boundary, of which others in the log do not count. Default: none; a stream is replayed, and hot states
 // stay in memory. A state with a field that is not encoded, such as an unexported one, is refused when the decider is bound.
 func SnapshotEvery[S any](events int) Part[S] {
 	return func(d *Decider[S]) { d.snapshots = max(events, 0) }

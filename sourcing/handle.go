@@ -223,6 +223,7 @@ func (a *attempt[S]) advance(ctx context.Context, at cached[S], events []carillo
 			continue
 		}
 		at.state = a.decider.Evolve(at.state, event)
+		at.unsaved++
 	}
 	at.at = appended.Version
 	if across {

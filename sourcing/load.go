@@ -97,7 +97,7 @@ func (b *Bound[S]) resume(key string, snapshot carillon.Snapshot) (at cached[S],
 		b.logger.Warn("snapshot not decoded, replaying", slog.String("key", key), slog.Any("error", err))
 		return start, false
 	}
-	return cached[S]{key: key, state: state, at: snapshot.At, snapshot: snapshot.At}, true
+	return cached[S]{key: key, state: state, at: snapshot.At}, true
 }
 
 // replayStream folds what happened to a stream after a state.
@@ -118,6 +118,7 @@ func (b *Bound[S]) foldAll(at *cached[S], events []carillon.Recorded) (err error
 		if at.state, err = b.fold(at.state, &events[i]); err != nil {
 			return err
 		}
+		at.unsaved++
 	}
 	return nil
 }
@@ -141,10 +142,10 @@ func (b *Bound[S]) fold(state S, event *carillon.Recorded) (S, error) {
 
 // save saves a snapshot when one is due. It may fail: the next one may not.
 func (b *Bound[S]) save(ctx context.Context, at *cached[S]) {
-	if b.decider.snapshots == 0 || at.at-at.snapshot < int64(b.decider.snapshots) {
+	if b.decider.snapshots == 0 || at.unsaved < b.decider.snapshots {
 		return
 	}
-	at.snapshot = at.at
+	at.unsaved = 0
 	encoded, err := b.codec.Encode(at.state)
 	if err == nil {
 		err = b.snapshots.SaveSnapshot(ctx, carillon.Snapshot{Key: at.key, At: at.at, Fingerprint: b.fingerprint, State: encoded})

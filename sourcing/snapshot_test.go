@@ -182,3 +182,38 @@ func TestSnapshotsOfABoundary(t *testing.T) {
 		t.Errorf("as of %d and %d, error %v (-replay +snapshot):\n%s", as, asToo, err, diff)
 	}
 }
+
+// tallied counts what is saved.
+type tallied struct {
+	carillon.Snapshots
+	saves int
+}
+
+func (c *tallied) SaveSnapshot(ctx context.Context, snapshot carillon.Snapshot) error {
+	c.saves++
+	return c.Snapshots.SaveSnapshot(ctx, snapshot)
+}
+
+// TestABoundaryCountsItsOwnEvents for its snapshots, however much happens elsewhere.
+func TestABoundaryCountsItsOwnEvents(t *testing.T) {
+	t.Parallel()
+	type mark struct{}
+	p, snapshots := newPort(), &tallied{Snapshots: memory.Volatile().Snapshots()}
+	decider := sourcing.Boundary("marks", sourcing.SnapshotEvery[int](4),
+		sourcing.On("course.defined", func(n int, _ courseDefined) int { return n + 1 }),
+		sourcing.Decide("mark", func(mark) []carillon.Tag { return []carillon.Tag{"course:go"} }, func(n int, _ mark) ([]carillon.Event, error) {
+			return carillon.Events(courseDefined{"go", n}), nil
+		}))
+	for round := range 2 { // the second begins with a snapshot
+		bound := bind(t, decider, p, saving(snapshots))
+		for range 6 {
+			for range 5 {
+				behind(t, p.Log, "elsewhere-1", "elsewhere.noted", `{}`)
+			}
+			do(t, bound, mark{})
+		}
+		if want := []int{1, 3}[round]; snapshots.saves != want {
+			t.Errorf("%d snapshots after %d events", snapshots.saves, 6*(round+1))
+		}
+	}
+}
