@@ -43,7 +43,7 @@ type DeadLetters interface {
 	// [ErrNotFound].
 	Retry(ctx context.Context, consumer, key string) error
 
-	// Discard drops the first letter of a key, which must stand at a position, so that the next one can be tried. The event stays in
+	// Discard drops the first letter of a key, which must stand at a position, so that the next one is tried. The event stays in
 	// the log. A letter that is not the first is refused with [ErrConflict].
 	Discard(ctx context.Context, consumer, key string, position Position) error
 }

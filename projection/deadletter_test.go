@@ -384,3 +384,40 @@ func TestADiscardedKeyIsReleased(t *testing.T) {
 		}
 	})
 }
+
+// TestTheRestOfADiscardedKeyGoesOn: once its first letter is discarded, a running reactor goes on with the others by itself.
+func TestTheRestOfADiscardedKeyGoesOn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := newDispatch(0, func(_ string, number int) bool { return number%2 == 1 })
+		house, stop := newDepot(t, d.reactor())
+		defer stop()
+		for range 4 {
+			house.place(t, "a")
+		}
+		<-time.After(time.Minute)
+		for _, want := range []struct {
+			done []int
+			left int64
+		}{{[]int{2}, 2}, {[]int{2, 4}, 0}} {
+			keys := house.parked(t)
+			if len(keys) != 1 {
+				t.Fatal(keys)
+			}
+			if err := house.store.DeadLetters().Discard(t.Context(), "dispatch", keys[0].Key, keys[0].First); err != nil {
+				t.Fatal(err)
+			}
+			<-time.After(time.Minute)
+			d.mu.Lock()
+			done := slices.Clone(d.done["a"])
+			d.mu.Unlock()
+			letters, err := house.store.DeadLetters().Letters(t.Context(), "dispatch", keys[0].Key, 0, 10)
+			if err != nil || !slices.Equal(done, want.done) || int64(len(letters)) != want.left {
+				t.Errorf("orders %v are dispatched, %d letters left, error %v, want %v and %d", done, len(letters), err, want.done, want.left)
+			}
+			if len(letters) > 0 && letters[0].Attempts != 1 { // one that failed is not tried on and on
+				t.Errorf("the next one was tried %d times", letters[0].Attempts)
+			}
+		}
+	})
+}

@@ -3,7 +3,6 @@ package projection
 import (
 	"context"
 	"log/slog"
-	"maps"
 	"strings"
 	"time"
 
@@ -19,7 +18,7 @@ const (
 )
 
 // retries tries parked keys again: all of them when the process starts, since a deploy may have mended what they failed of, and then those
-// that somebody asks for.
+// that somebody asks for, and those whose first letter somebody has discarded.
 func (r *runner) retries(ctx context.Context) {
 	port := r.parking.port
 	if port == nil {
@@ -27,15 +26,16 @@ func (r *runner) retries(ctx context.Context) {
 	}
 	look := time.NewTicker(retryLook)
 	defer look.Stop()
-	before := make(map[string]bool) // the keys that were parked at the last look
+	before := make(map[string]carillon.Position) // the keys that were parked at the last look, and their first letters
 	for all := true; ; all = false {
 		keys, err := port.Keys(ctx, r.name)
 		for _, key := range keys {
 			if !strings.HasPrefix(key.Key, r.parking.prefix) || err != nil {
 				continue
 			}
+			moved := before[key.Key] != key.First
 			delete(before, key.Key)
-			if all || key.Retry || r.due(ctx, key.Key) {
+			if all || key.Retry || r.due(ctx, key.Key, moved) {
 				err = r.retry(ctx, key.Key)
 			}
 		}
@@ -46,9 +46,10 @@ func (r *runner) retries(ctx context.Context) {
 		}
 		clear(before)
 		for _, key := range keys {
-			before[key.Key] = strings.HasPrefix(key.Key, r.parking.prefix)
+			if strings.HasPrefix(key.Key, r.parking.prefix) {
+				before[key.Key] = key.First
+			}
 		}
-		maps.DeleteFunc(before, func(_ string, own bool) bool { return !own })
 		if err != nil && ctx.Err() == nil {
 			r.engine.logger.Error("parked events not tried", slog.String("projection", r.name), slog.Any("error", err))
 		}
@@ -61,13 +62,20 @@ func (r *runner) retries(ctx context.Context) {
 	}
 }
 
-// due reports whether a key is tried again without being asked for.
-func (r *runner) due(ctx context.Context, key string) bool {
-	if _, ok := r.work.(*sqlWorker); !ok {
+// due reports whether a key is tried again without being asked for. moved says that its first letter was not the first at the last look.
+func (r *runner) due(ctx context.Context, key string, moved bool) bool {
+	_, again := r.work.(*sqlWorker)
+	if !again && !moved {
 		return false
 	}
 	letters, err := r.parking.port.Letters(ctx, r.name, key, 0, 1)
-	if err != nil || len(letters) == 0 || letters[0].Attempts >= sqlAttempts {
+	if err != nil || len(letters) == 0 {
+		return false
+	}
+	if letters[0].Attempts == 0 { // the one it waited behind was discarded
+		return true
+	}
+	if !again || letters[0].Attempts >= sqlAttempts {
 		return false
 	}
 	return time.Since(letters[0].Last) >= firstPause<<letters[0].Attempts

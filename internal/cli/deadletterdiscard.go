@@ -23,7 +23,7 @@ func newDeadLetterDiscard(std *stdio) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "discard CONSUMER KEY POSITION --store URL",
 		Short: "Drop the first letter of a parked key",
-		Long: "Drops the first letter of a key, which stands at POSITION, so that the next one can be tried: the projection or reactor\n" +
+		Long: "Drops the first letter of a key, which stands at POSITION, so that the next one is tried: the projection or reactor\n" +
 			"passes over the event. The event itself stays in the log. It asks first, on a terminal; elsewhere say --yes.\n\n" +
 			"A SQLite file is refused while another process writes to it.",
 		Example: "  carillon deadletter discard mails customer-17850 42 --store sqlite:shop.db\n" +
@@ -108,9 +108,9 @@ func (d *deadLetterDiscard) discard(ctx context.Context, store carillon.Store, c
 	left := "no letter of the key is left"
 	switch count := key.Letters - 1; {
 	case count == 1:
-		left = "1 letter of the key is left: carillon deadletter retry has it tried"
+		left = "1 letter of the key is left, and tried by the running service or the next start"
 	case count > 1:
-		left = fmt.Sprintf("%d letters of the key are left: carillon deadletter retry has them tried", count)
+		left = fmt.Sprintf("%d letters of the key are left, and tried by the running service or the next start", count)
 	}
 	d.std.out.printf("discarded position %d of key %s of %s: the event stays in the log, %s\n",
 		position, printable(key.Key), printable(consumer), left)
