@@ -40,7 +40,7 @@ func newDeadLetterList(std *stdio) *cobra.Command {
 		RunE: func(command *cobra.Command, args []string) error { return l.run(command.Context(), args) },
 	}
 	l.store.add(command)
-	command.Flags().BoolVar(&l.json, "json", false, "print one JSON array")
+	command.Flags().BoolVar(&l.json, "json", false, "print one JSON object per line")
 	return command
 }
 
@@ -53,7 +53,7 @@ func (l *deadLetterList) run(ctx context.Context, consumers []string) error {
 		if err != nil {
 			return err
 		}
-		objects := []parkedKeyObject{}
+		var objects []parkedKeyObject
 		for _, consumer := range consumers {
 			keys, err := parked.keys(ctx, consumer)
 			if err != nil {
@@ -65,10 +65,15 @@ func (l *deadLetterList) run(ctx context.Context, consumers []string) error {
 				})
 			}
 		}
-		if l.json {
-			return l.out.object(objects)
+		if !l.json {
+			l.table(objects)
+			return nil
 		}
-		l.table(objects)
+		for _, object := range objects {
+			if err := l.out.object(object); err != nil {
+				return err
+			}
+		}
 		return nil
 	})
 }
