@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"reflect"
+	"sync"
+	"time"
 
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/codec"
@@ -26,6 +29,9 @@ type Bound[S any] struct {
 	states      *states[S]
 	firsts      []firsts // one for each decision
 	locks       locks
+
+	drawing sync.Mutex
+	chance  *rand.Rand // nil for the process's
 }
 
 // Runtime is what deciders are bound to.
@@ -39,6 +45,8 @@ type Runtime struct {
 	HotStates int
 	// Logger is nil for none.
 	Logger *slog.Logger
+	// Random seeds the pauses after conflicts, when a decider is bound. It is nil for the process's randomness.
+	Random *rand.Rand
 }
 
 // Bind binds a decider. The error names the first mistake in its definition.
@@ -57,6 +65,9 @@ func Bind[S any](d *Decider[S], r Runtime) (*Bound[S], error) {
 			"a snapshot would lose field %s of its state's type %s: export the field, give the type an encoding of its own, or leave SnapshotEvery out", field, owner)
 	}
 	b := &Bound[S]{decider: d, log: r.Log, snapshots: r.Snapshots, codec: r.Codec, logger: r.Logger, firsts: make([]firsts, len(d.decisions))}
+	if r.Random != nil {
+		b.chance = rand.New(rand.NewPCG(r.Random.Uint64(), r.Random.Uint64()))
+	}
 	if b.codec == nil {
 		b.codec = codec.JSON()
 	}
@@ -83,6 +94,16 @@ func Bind[S any](d *Decider[S], r Runtime) (*Bound[S], error) {
 		return carillon.Query{Items: items}
 	}
 	return b, nil
+}
+
+// random draws something from 0 to below a limit.
+func (b *Bound[S]) random(below time.Duration) time.Duration {
+	if b.chance == nil {
+		return rand.N(below)
+	}
+	b.drawing.Lock()
+	defer b.drawing.Unlock()
+	return time.Duration(b.chance.Int64N(int64(below)))
 }
 
 // Bind binds the decider and returns the endpoints of its commands, for the dispatch of package cqrs.

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"reflect"
 	"strconv"
 	"time"
@@ -28,7 +27,8 @@ type attempt[S any] struct {
 	firsts   *firsts
 }
 
-// Handle decides a command and appends what it comes to, outside any dispatch. See [Decide] for what the errors say.
+// Handle decides a command and appends what it comes to, outside any dispatch. A message without a time gets that of the clock. See
+// [Decide] for what the errors say.
 func (b *Bound[S]) Handle(ctx context.Context, message *carillon.Message) (carillon.Appended, error) {
 	for i, decision := range b.decider.decisions {
 		if decision.request == reflect.TypeOf(message.Value) {
@@ -41,6 +41,11 @@ func (b *Bound[S]) Handle(ctx context.Context, message *carillon.Message) (caril
 // handle carries out the nth decision.
 func (b *Bound[S]) handle(ctx context.Context, n int, message *carillon.Message) (carillon.Appended, error) {
 	decision := b.decider.decisions[n]
+	if message.Time.IsZero() { // a bus gives one; the caller's message stays as it is
+		timed := *message
+		timed.Time = time.Now().UTC().Truncate(time.Microsecond)
+		message = &timed
+	}
 	a := &attempt[S]{
 		Bound: b, decision: decision, message: message, of: decision.boundary(message.Value), expected: -1, firsts: &b.firsts[n],
 	}
@@ -107,7 +112,7 @@ func (a *attempt[S]) run(ctx context.Context, key string) (carillon.Appended, er
 		switch {
 		case errors.Is(err, errStale):
 		case errors.Is(err, carillon.ErrConflict) && n < maxAttempts && !a.versionRefused(err):
-			if err := yield(ctx, n); err != nil {
+			if err := a.yield(ctx, n); err != nil {
 				return carillon.Appended{}, err
 			}
 		default:
@@ -118,11 +123,11 @@ func (a *attempt[S]) run(ctx context.Context, key string) (carillon.Appended, er
 
 // yield lets another process go first that conflicts with this one: not after the first conflict, then for a random while that
 // doubles with each, so that nobody loses ten times in a row.
-func yield(ctx context.Context, conflicts int) error {
+func (b *Bound[S]) yield(ctx context.Context, conflicts int) error {
 	if conflicts < 2 {
 		return ctx.Err()
 	}
-	timer := time.NewTimer(rand.N(100 * time.Microsecond << conflicts))
+	timer := time.NewTimer(b.random(100 * time.Microsecond << conflicts))
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -3,7 +3,9 @@ package sourcing_test
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -291,4 +293,45 @@ func TestEndpoints(t *testing.T) {
 	if result != nil || !errors.Is(err, carillon.ErrRejected) {
 		t.Errorf("result %v, error %v, want a rejection", result, err)
 	}
+}
+
+// TestACommandWithoutATime is decided now, and its events happened now.
+func TestACommandWithoutATime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var moment sourcing.Moment
+		p := newPort()
+		bound := bind(t, accounts(sourcing.DecideAt("account.mark", func(string) string { return "1" },
+			func(_ account, m sourcing.Moment, _ string) ([]carillon.Event, error) {
+				moment = m
+				return carillon.Events(credited{1}), nil
+			})), p)
+		message := command("mark", func(m *carillon.Message) { m.Time = time.Time{} })
+		now := time.Now().UTC()
+		if _, err := bound.Handle(t.Context(), message); err != nil {
+			t.Fatal(err)
+		}
+		events, err := p.ReadStream(t.Context(), "account-1", 0, 1)
+		if err != nil || len(events) != 1 || !events[0].Time.Equal(now) || !moment.Now.Equal(now) || !message.Time.IsZero() {
+			t.Errorf("at %v: decided at %v, events %+v, message of %v, error %v", now, moment.Now, events, message.Time, err)
+		}
+	})
+}
+
+// TestPausesAfterConflicts follow from the source of randomness.
+func TestPausesAfterConflicts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		took := func(seed uint64) time.Duration {
+			p := newPort()
+			bound := bind(t, accounts(), p, func(r *sourcing.Runtime) { r.Random = rand.New(rand.NewPCG(seed, 0)) })
+			p.refuse.Store(6)
+			start := time.Now()
+			do(t, bound, openAccount{"1", "Ann"})
+			return time.Since(start)
+		}
+		if first, again, other := took(1), took(1), took(2); first != again || first == other || first == 0 {
+			t.Errorf("seed 1 takes %v and %v, seed 2 %v", first, again, other)
+		}
+	})
 }

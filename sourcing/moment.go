@@ -16,7 +16,8 @@ type Moment struct {
 	CommandID string
 }
 
-// ID returns the nth id of this moment, a UUID that follows from the command's id.
+// ID returns the nth id of this moment, a UUID that follows from the command's id. It is unique and no secret: whoever knows the command's
+// id can work it out, so it is no token that lets its bearer do something.
 func (m Moment) ID(n int) string { return ids.Derive(m.CommandID, n) }
 
 func momentOf(message *carillon.Message) Moment {

@@ -98,7 +98,7 @@ func (s *session) born(r *rand.Rand) (*life, error) {
 	w := s.world
 	log := eventlog.New(s.Log(), eventlog.PollEvery(w.plan.poll))
 	l := &life{session: s, log: log}
-	runtime := sourcing.Runtime{Log: log, Snapshots: s.Snapshots(), Codec: busy{codec.JSON(), s}, HotStates: r.IntN(3)}
+	runtime := sourcing.Runtime{Log: log, Snapshots: s.Snapshots(), Codec: busy{codec.JSON(), s}, HotStates: r.IntN(3), Random: r}
 	if runtime.HotStates == 0 {
 		runtime.HotStates = -1
 	}
