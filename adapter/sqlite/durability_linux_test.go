@@ -1,41 +1,13 @@
 package sqlite
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/carillon-go/carillon"
-	"github.com/carillon-go/carillon/eventlog"
 )
-
-const (
-	acknowledged = 100
-	ackMark      = "acknowledged append"
-)
-
-// appendAndAcknowledge appends one event at a time and writes a mark once each is acknowledged, as a server answers its client.
-func appendAndAcknowledge(ctx context.Context, source *Source) error {
-	store, err := source.Open(ctx)
-	if err != nil {
-		return err
-	}
-	log := eventlog.New(store.Log())
-	for i := range acknowledged {
-		stream := fmt.Sprintf("s-%d", i)
-		_, err := log.Append(ctx, carillon.Append{Stream: stream, Expect: carillon.NoStream(), Events: []carillon.Message{event(stream)}})
-		if err != nil {
-			return err
-		}
-		fmt.Printf("%s %d\n", ackMark, i)
-	}
-	return store.Close()
-}
 
 // An acknowledgement means that the write-ahead log was flushed after the append was handed over: seen from outside, in the
 // system calls of another process.

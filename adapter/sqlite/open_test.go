@@ -16,6 +16,7 @@ import (
 	"github.com/ncruces/go-sqlite3/driver"
 
 	"github.com/carillon-go/carillon"
+	"github.com/carillon-go/carillon/eventlog"
 )
 
 // open opens a store that the test closes.
@@ -51,6 +52,12 @@ func appendOne(ctx context.Context, log carillon.Log, stream, id string) error {
 // helperVariable makes the test binary act as another process: its value is what to do.
 const helperVariable = "CARILLON_SQLITE_HELPER"
 
+// What the task of appending writes, and how often.
+const (
+	acknowledged = 100
+	ackMark      = "acknowledged append"
+)
+
 func TestMain(m *testing.M) {
 	if task := os.Getenv(helperVariable); task != "" {
 		if err := help(task, os.Args[len(os.Args)-1]); err != nil {
@@ -84,6 +91,24 @@ func help(task, path string) error {
 	default:
 		return fmt.Errorf("no such task: %s", task)
 	}
+}
+
+// appendAndAcknowledge appends one event at a time and writes a mark once each is acknowledged, as a server answers its client.
+func appendAndAcknowledge(ctx context.Context, source *Source) error {
+	store, err := source.Open(ctx)
+	if err != nil {
+		return err
+	}
+	log := eventlog.New(store.Log())
+	for i := range acknowledged {
+		stream := fmt.Sprintf("s-%d", i)
+		_, err := log.Append(ctx, carillon.Append{Stream: stream, Expect: carillon.NoStream(), Events: []carillon.Message{event(stream)}})
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%s %d\n", ackMark, i)
+	}
+	return store.Close()
 }
 
 // helper is a command that runs this test binary as another process.
