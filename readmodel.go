@@ -48,7 +48,10 @@ const (
 // All methods are safe for concurrent use.
 type ReadModels interface {
 	// Update runs fn in one transaction: what it puts and the checkpoint it sets commit together, or not at all when fn
-	// returns an error. Updates of one store run one at a time; fn is short and calls nothing of the store but tx.
+	// returns an error. Updates of one segment of a model, or of its shadow, run one at a time, also those of several processes, so the
+	// checkpoint and the rows that the segment alone writes do not change while fn runs. Nothing else may be relied on: updates of other
+	// models and segments may run at the same time or wait for this one, as the store has it. fn is short and calls nothing of the
+	// store but tx.
 	Update(ctx context.Context, model ModelRef, durability Durability, fn func(tx ReadModelTx) error) error
 
 	// Row returns one row or [ErrNotFound], with the checkpoint the row is as of.
@@ -57,7 +60,8 @@ type ReadModels interface {
 	// Rows returns rows in order of key after a key (empty for the first), at most limit of them.
 	Rows(ctx context.Context, model ModelRef, after string, limit int) ([]Row, error)
 
-	// Models lists what the store holds, in order of name. Names that begin with "carillon." are what engines keep for themselves. Models with a checkpoint and no rows are listed too.
+	// Models lists what the store holds, in order of name. Models with a checkpoint and no rows are listed too. Names that begin with
+	// "carillon." are what engines keep for themselves.
 	Models(ctx context.Context) ([]ModelInfo, error)
 
 	// Switch makes the shadow the live model and drops the old rows, atomically; [ErrNotFound] when there is no shadow, [ErrConflict]
