@@ -64,17 +64,41 @@ type brokerCheck struct {
 	run  func(ctx context.Context, s *brokerSubject) error
 }
 
-// brokerPatience is how long the kit waits for what must come.
-const brokerPatience = 40 * time.Second
+// brokerPatience is how long the kit waits for what must come, and checkPatience for a whole check.
+const (
+	brokerPatience = 40 * time.Second
+	checkPatience  = 10 * brokerPatience
+)
 
-// against runs the check in a new place.
-func (c brokerCheck) against(ctx context.Context, t testing.TB, open BrokerOpener, settings settings) (err error) {
+// against runs the check in a new place. A check that does not end is left behind.
+func (c brokerCheck) against(ctx context.Context, t testing.TB, open BrokerOpener, settings settings) error {
 	t.Helper()
 	name := fnv.New64a()
 	name.Write([]byte(c.name))
 	s := &brokerSubject{
 		subject: subject{settings: settings, t: t, random: rand.New(rand.NewPCG(settings.seed, name.Sum64()))}, opener: open(t),
 	}
+	ctx, stop := context.WithTimeout(ctx, checkPatience)
+	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- c.in(ctx, s) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	late := time.NewTimer(brokerPatience)
+	defer late.Stop()
+	select {
+	case err := <-ended:
+		return err
+	case <-late.C:
+		return fmt.Errorf("a method of the broker does not return: %v have passed since its context ended", brokerPatience)
+	}
+}
+
+// in runs the check with a broker and closes what was opened.
+func (c brokerCheck) in(ctx context.Context, s *brokerSubject) (err error) {
 	if err := s.client(ctx); err != nil {
 		return err
 	}

@@ -47,14 +47,29 @@ func checkMessagesAsPublished(ctx context.Context, s *brokerSubject) error {
 		if err == nil {
 			err = same(got, []carillon.Message{example.message})
 		}
-		if err == nil && s.can.Counted && got[0].Attempt != 1 {
-			err = fmt.Errorf("the first delivery is attempt %d", got[0].Attempt)
+		if err == nil {
+			err = s.tellsAsItCan(&got[0])
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", example.name, err)
 		}
 	}
 	return nothing(ctx, joined)
+}
+
+// tellsAsItCan checks what the first delivery of a message tells beside the message.
+func (s *brokerSubject) tellsAsItCan(first *carillon.Delivery) error {
+	want := 0
+	if s.can.Counted {
+		want = 1
+	}
+	if first.Attempt != want {
+		return fmt.Errorf("the first delivery is attempt %d, it is to be %d: capability Counted is %v", first.Attempt, want, s.can.Counted)
+	}
+	if (first.Lost != nil) != s.can.Revocation {
+		return fmt.Errorf("capability Revocation is %v, a delivery tells when it is lost: %v", s.can.Revocation, first.Lost != nil)
+	}
+	return nil
 }
 
 // checkSubscriptionsApart gives each subscription every message, whoever is quick or slow.
@@ -75,7 +90,7 @@ func checkSubscriptionsApart(ctx context.Context, s *brokerSubject) error {
 		}
 		got, err := take(ctx, joined, len(messages))
 		if err == nil {
-			err = same(got, messages)
+			err = s.asOrdered(got, messages)
 		}
 		if err == nil {
 			err = nothing(ctx, joined)
@@ -99,7 +114,7 @@ func checkWaitForMessage(ctx context.Context, s *brokerSubject) error {
 	}
 	short, stop := context.WithTimeout(ctx, 100*time.Millisecond)
 	defer stop()
-	if _, err := joined.Receive(short, 1); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := next(short, joined, 1); !errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("receiving with a context that ends gives error %w, it is to be the context's", orNone(err))
 	}
 	type outcome struct {
@@ -111,6 +126,7 @@ func checkWaitForMessage(ctx context.Context, s *brokerSubject) error {
 		deliveries, err := take(ctx, joined, 1)
 		received <- outcome{deliveries, err}
 	}()
+	letPass(ctx, underWay)
 	message := s.event("thing.noted")
 	if err := s.publish(ctx, topic, message); err != nil {
 		return err
@@ -151,7 +167,7 @@ func checkUnsettledLimit(ctx context.Context, s *brokerSubject) error {
 	if err != nil {
 		return fmt.Errorf("after settling: %w", err)
 	}
-	return same(append(got, rest...), messages)
+	return s.asOrdered(append(got, rest...), messages)
 }
 
 // checkBacklog counts what waits and what is unsettled.
@@ -164,26 +180,37 @@ func checkBacklog(ctx context.Context, s *brokerSubject) error {
 	if err != nil {
 		return err
 	}
-	if _, err := prober.Probe(ctx, topic, "not-there"); !errors.Is(err, carillon.ErrNotFound) {
-		return fmt.Errorf("probing a subscription nobody declared gives error %w, it is to be ErrNotFound", orNone(err))
+	for _, at := range [][2]string{{topic, "not-there"}, {"nowhere", "all"}} {
+		if _, err := prober.Probe(ctx, at[0], at[1]); !errors.Is(err, carillon.ErrNotFound) {
+			return fmt.Errorf("probing subscription %q of %q, which nobody declared, gives error %w, it is to be ErrNotFound", at[1], at[0], orNone(err))
+		}
 	}
-	expect := func(what string, waiting, unsettled int64) error {
+	began := time.Now()
+	expect := func(what string, want int64) error { // who is there may have been given more than it has received
 		return eventually(ctx, func() error {
 			got, err := prober.Probe(ctx, topic, "all")
-			if err == nil && got.Waiting+got.Unsettled != waiting+unsettled {
-				err = fmt.Errorf("%s: %d wait and %d are unsettled, it is to be %d and %d", what, got.Waiting, got.Unsettled, waiting, unsettled)
+			switch {
+			case err != nil:
+				return err
+			case got.Waiting < 0 || got.Unsettled < 0 || got.Waiting+got.Unsettled != want:
+				return fmt.Errorf("%s: %d wait and %d are unsettled, it is to be %d together", what, got.Waiting, got.Unsettled, want)
+			case got.Oldest < 0 || want == 0 && got.Oldest > 0 || got.Oldest > time.Since(began)+time.Minute:
+				return fmt.Errorf("%s: the oldest has been there for %v", what, got.Oldest)
 			}
-			return err
+			return nil
 		})
 	}
-	if err := expect("before anything is published", 0, 0); err != nil {
+	if err := expect("before anything is published", 0); err != nil {
 		return err
 	}
 	if err := s.publish(ctx, topic, s.series("k", 0, 10)...); err != nil {
 		return err
 	}
-	if err := expect("10 were published", 10, 0); err != nil {
+	if err := expect("10 were published", 10); err != nil {
 		return err
+	}
+	if got, err := prober.Probe(ctx, topic, "all"); err != nil || got.Unsettled != 0 {
+		return errors.Join(err, fmt.Errorf("%d are with consumers, and there is none", got.Unsettled))
 	}
 	joined, err := s.subscribe(ctx, topic, "all")
 	if err != nil {
@@ -192,11 +219,21 @@ func checkBacklog(ctx context.Context, s *brokerSubject) error {
 	if _, err := take(ctx, joined, 4); err != nil {
 		return err
 	}
-	if err := expect("4 of 10 were settled", 6, 0); err != nil {
+	if err := expect("4 of 10 were settled", 6); err != nil {
 		return err
 	}
-	if _, err := take(ctx, joined, 6); err != nil {
+	held, err := receive(ctx, joined, 3)
+	if err != nil {
 		return err
 	}
-	return expect("all were settled", 0, 0)
+	if err := expect("4 of 10 were settled and 3 received", 6); err != nil {
+		return err
+	}
+	if err := joined.Ack(ctx, held); err != nil {
+		return err
+	}
+	if _, err := take(ctx, joined, 3); err != nil {
+		return err
+	}
+	return expect("all were settled", 0)
 }

@@ -103,6 +103,9 @@ func checkUnsettledComeAgain(ctx context.Context, s *brokerSubject) error {
 	if err != nil {
 		return err
 	}
+	if err := s.asOrdered(got, messages); err != nil {
+		return err
+	}
 	for i := 0; i < count; i += 2 {
 		if err := joined.Ack(ctx, got[i:i+1]); err != nil {
 			return err
@@ -114,7 +117,7 @@ func checkUnsettledComeAgain(ctx context.Context, s *brokerSubject) error {
 	var want []carillon.Message // message 0 is settled, and so nothing stands before message 1
 	for i := 1; i < count; i++ {
 		if i%2 == 1 || s.can.Ack == carillon.AckWatermark {
-			want = append(want, messages[i])
+			want = append(want, got[i].Message)
 		}
 	}
 	again, err := s.subscribe(ctx, topic, "all")
@@ -125,12 +128,7 @@ func checkUnsettledComeAgain(ctx context.Context, s *brokerSubject) error {
 	if err != nil {
 		return fmt.Errorf("after leaving with deliveries unsettled: %w", err)
 	}
-	if s.can.Order == carillon.OrderNone {
-		err = sameSet(rest, want)
-	} else {
-		err = same(rest, want)
-	}
-	if err != nil {
+	if err := s.asOrdered(rest, want); err != nil {
 		return fmt.Errorf("after leaving with deliveries unsettled: %w", err)
 	}
 	if s.can.Counted && rest[0].Attempt < 2 {
@@ -164,38 +162,24 @@ func checkDeadline(ctx context.Context, s *brokerSubject) error {
 				return fmt.Errorf("extend: %w", err)
 			}
 		}
-		if err := nothing(ctx, joined); err != nil {
+		if err := nothingFor(ctx, joined, deadline*2/3); err != nil {
 			return fmt.Errorf("%v after a delivery that is extended as it must be: %w", time.Since(began), err)
 		}
 	}
 	if extender == nil {
 		return joined.Ack(ctx, got)
 	}
-	again, err := take(ctx, joined, 1)
+	soon, stop := context.WithTimeout(ctx, 3*deadline)
+	defer stop()
+	again, err := receive(soon, joined, 1)
 	if err != nil {
+		return fmt.Errorf("a deadline of %v passed: %w", deadline, err)
+	}
+	if err := same(again, []carillon.Message{got[0].Message}); err != nil {
 		return fmt.Errorf("after the deadline: %w", err)
 	}
-	return same(again, []carillon.Message{got[0].Message})
-}
-
-// sameSet compares deliveries with messages, in whatever order, each once.
-func sameSet(got []carillon.Delivery, want []carillon.Message) error {
-	missing := make(map[string]*carillon.Message)
-	for i := range want {
-		missing[want[i].ID] = &want[i]
+	if err := joined.Ack(ctx, again); err != nil {
+		return err
 	}
-	for i := range got {
-		m := missing[got[i].Message.ID]
-		if m == nil {
-			return fmt.Errorf("message %q came twice, or was never published here", got[i].Message.ID)
-		}
-		if err := sameMessage(&got[i].Message, m); err != nil {
-			return err
-		}
-		delete(missing, m.ID)
-	}
-	if len(missing) > 0 {
-		return fmt.Errorf("%d of %d messages did not come", len(missing), len(want))
-	}
-	return nil
+	return nothingFor(ctx, joined, deadline*4/3)
 }

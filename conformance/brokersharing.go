@@ -28,7 +28,7 @@ func keysOfAll() []string {
 	return keys
 }
 
-// checkConsumersShare has two consumers share a subscription: both get messages, and every message comes.
+// checkConsumersShare has two consumers share a subscription: both get messages, and every message comes, to one of them.
 func checkConsumersShare(ctx context.Context, s *brokerSubject) error {
 	topic, err := s.topic(ctx, "all")
 	if err != nil {
@@ -45,67 +45,104 @@ func checkConsumersShare(ctx context.Context, s *brokerSubject) error {
 	if err != nil {
 		return err
 	}
-	took := [2]int{}
-	seen := make(map[string]int)
-	var (
-		mu       sync.Mutex
-		taking   sync.WaitGroup
-		failures [2]error
-	)
-	taken, stop := context.WithCancel(ctx)
+	taken := &taken{seen: make(map[string]int)}
+	both, stop := context.WithCancel(ctx)
+	var taking sync.WaitGroup
 	for i, from := range []carillon.Subscription{first, second} {
-		taking.Go(func() {
-			for taken.Err() == nil {
-				got, err := from.Receive(taken, 4)
-				if err != nil {
-					if taken.Err() == nil {
-						failures[i] = err
-					}
-					return
-				}
-				mu.Lock()
-				took[i] += len(got)
-				for j := range got {
-					seen[got[j].Message.ID]++
-				}
-				mu.Unlock()
-				if err := from.Ack(ctx, got); err != nil {
-					failures[i] = err
-				}
-			}
-		})
+		taking.Go(func() { taken.failures[i] = taken.all(both, i, from) })
 	}
-	published := 0
-	err = eventually(ctx, func() error { // partitions may be on their way from one to the other
-		for _, key := range keysOfAll() {
-			if err := s.publish(ctx, topic, s.series(key, 0, 1)...); err != nil {
-				return err
-			}
-			published++
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		if took[0] == 0 || took[1] == 0 {
-			return fmt.Errorf("of %d messages one consumer got %d and the other %d", published, took[0], took[1])
-		}
-		return nil
-	})
-	if err == nil {
-		err = eventually(ctx, func() error {
-			mu.Lock()
-			defer mu.Unlock()
-			if len(seen) != published {
-				return fmt.Errorf("%d of %d messages have come", len(seen), published)
-			}
-			return nil
-		})
-	}
+	err = s.share(ctx, topic, taken)
 	stop()
 	taking.Wait()
-	if err := errors.Join(err, failures[0], failures[1]); err != nil {
+	return errors.Join(err, taken.failures[0], taken.failures[1], first.Close(), second.Close())
+}
+
+// share publishes until both consumers have had something, and then something more.
+func (s *brokerSubject) share(ctx context.Context, topic string, taken *taken) error {
+	published := 0
+	publish := func() error {
+		var messages []carillon.Message
+		for _, key := range keysOfAll() {
+			messages = append(messages, s.series(key, 0, 1)...)
+		}
+		published += len(messages)
+		return s.publish(ctx, topic, messages...)
+	}
+	var failure error
+	err := eventuallyWithin(ctx, func() (bool, error) { // partitions may be on their way from one to the other
+		if failure = publish(); failure != nil {
+			return false, failure
+		}
+		counts, _, _ := taken.so()
+		return counts[0] > 0 && counts[1] > 0, nil
+	}, func() error {
+		counts, _, _ := taken.so()
+		return fmt.Errorf("of %d messages one consumer got %d and the other %d", published, counts[0], counts[1])
+	})
+	arrived := func() error {
+		if _, seen, _ := taken.so(); seen != published {
+			return fmt.Errorf("%d of %d messages have come", seen, published)
+		}
+		return nil
+	}
+	if err == nil {
+		err = eventually(ctx, arrived)
+	}
+	if err != nil {
 		return err
 	}
-	return errors.Join(first.Close(), second.Close())
+	_, _, repeatedBefore := taken.so()
+	before := published
+	for range 2 {
+		if err := publish(); err != nil {
+			return err
+		}
+	}
+	if err := eventually(ctx, arrived); err != nil {
+		return err
+	}
+	letPass(ctx, quiet)
+	if _, _, repeated := taken.so(); repeated-repeatedBefore > (published-before)/2 { // some may, while partitions move
+		return fmt.Errorf("of %d messages %d came more than once, each is for one consumer", published-before, repeated-repeatedBefore)
+	}
+	return nil
+}
+
+// taken is what two consumers have received.
+type taken struct {
+	mu       sync.Mutex
+	counts   [2]int
+	seen     map[string]int
+	repeated int
+	failures [2]error
+}
+
+// so returns how many deliveries each had, of how many messages, and how many of them came again.
+func (t *taken) so() (counts [2]int, seen, repeated int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.counts, len(t.seen), t.repeated
+}
+
+// all receives and settles until the context ends.
+func (t *taken) all(ctx context.Context, consumer int, from carillon.Subscription) error {
+	for {
+		got, err := next(ctx, from, 4)
+		if err != nil {
+			return endedOr(ctx, err)
+		}
+		t.mu.Lock()
+		t.counts[consumer] += len(got)
+		for i := range got {
+			if t.seen[got[i].Message.ID]++; t.seen[got[i].Message.ID] > 1 {
+				t.repeated++
+			}
+		}
+		t.mu.Unlock()
+		if err := from.Ack(ctx, got); err != nil {
+			return endedOr(ctx, err)
+		}
+	}
 }
 
 // checkConsumerLeaves has a consumer leave with deliveries that are not settled: the one that stays gets them.
@@ -138,12 +175,26 @@ func checkConsumerLeaves(ctx context.Context, s *brokerSubject) error {
 	if err := leaving.Close(); err != nil {
 		return err
 	}
+	for _, key := range keysOfAll() { // what is newer comes behind what was left
+		newer := s.series(key, 2, 1)
+		if err := s.publish(ctx, topic, newer...); err != nil {
+			return err
+		}
+		messages = append(messages, newer...)
+	}
 	got, err := take(ctx, staying, len(messages))
 	if err != nil {
 		return err
 	}
 	if err := sameSet(got, messages); err != nil {
 		return err
+	}
+	h := newHandled()
+	for i := range got {
+		h.handle(&got[i].Message)
+	}
+	if _, wrong := h.done(len(messages)); wrong != nil && s.can.Order == carillon.OrderShared {
+		return wrong
 	}
 	return s.nothingAfterRejoin(ctx, staying, topic)
 }
@@ -232,7 +283,7 @@ func receiveBeside(ctx context.Context, first, second carillon.Subscription) ([]
 	standing.Go(func() {
 		for beside.Err() == nil {
 			short, end := context.WithTimeout(beside, 50*time.Millisecond)
-			_, _ = first.Receive(short, 1)
+			_, _ = next(short, first, 1)
 			end()
 		}
 	})

@@ -85,18 +85,44 @@ func numberOf(m *carillon.Message) int {
 	return number
 }
 
+// next receives once and checks what every answer has in common. A Receive that goes on after its context has ended is left behind.
+func next(ctx context.Context, from carillon.Subscription, limit int) ([]carillon.Delivery, error) {
+	type answer struct {
+		deliveries []carillon.Delivery
+		err        error
+	}
+	received := make(chan answer, 1)
+	go func() {
+		deliveries, err := from.Receive(ctx, limit)
+		received <- answer{deliveries, err}
+	}()
+	var got answer
+	select {
+	case got = <-received:
+	case <-ctx.Done():
+		late := time.NewTimer(brokerPatience / 4)
+		defer late.Stop()
+		select {
+		case got = <-received:
+		case <-late.C:
+			return nil, fmt.Errorf("Receive goes on %v after its context has ended", brokerPatience/4)
+		}
+	}
+	if got.err == nil && (len(got.deliveries) == 0 || len(got.deliveries) > limit) {
+		return nil, fmt.Errorf("receiving with a limit of %d returned %d deliveries", limit, len(got.deliveries))
+	}
+	return got.deliveries, got.err
+}
+
 // receive collects a number of deliveries and settles none.
 func receive(ctx context.Context, from carillon.Subscription, count int) ([]carillon.Delivery, error) {
 	ctx, stop := context.WithTimeout(ctx, brokerPatience)
 	defer stop()
 	var all []carillon.Delivery
 	for len(all) < count {
-		deliveries, err := from.Receive(ctx, count-len(all))
+		deliveries, err := next(ctx, from, count-len(all))
 		if err != nil {
 			return all, fmt.Errorf("receive, %d of %d deliveries have come: %w", len(all), count, err)
-		}
-		if len(deliveries) == 0 || len(deliveries) > count-len(all) {
-			return all, fmt.Errorf("receiving with a limit of %d returned %d deliveries", count-len(all), len(deliveries))
 		}
 		all = append(all, deliveries...)
 	}
@@ -119,14 +145,38 @@ func take(ctx context.Context, from carillon.Subscription, count int) ([]carillo
 	return all, nil
 }
 
+// drain settles what comes until nothing comes for a while.
+func drain(ctx context.Context, from carillon.Subscription) ([]carillon.Delivery, error) {
+	var all []carillon.Delivery
+	for {
+		short, stop := context.WithTimeout(ctx, quiet)
+		one, err := next(short, from, 1)
+		stop()
+		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+			return all, nil
+		}
+		if err == nil {
+			err = from.Ack(ctx, one)
+		}
+		if err != nil {
+			return all, err
+		}
+		all = append(all, one...)
+	}
+}
+
 // quiet is how long the kit watches for what must not come.
 const quiet = 700 * time.Millisecond
 
 // nothing checks that nothing comes for a while.
 func nothing(ctx context.Context, from carillon.Subscription) error {
-	ctx, stop := context.WithTimeout(ctx, quiet)
+	return nothingFor(ctx, from, quiet)
+}
+
+func nothingFor(ctx context.Context, from carillon.Subscription, long time.Duration) error {
+	ctx, stop := context.WithTimeout(ctx, long)
 	defer stop()
-	deliveries, err := from.Receive(ctx, 10)
+	deliveries, err := next(ctx, from, 10)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return nil
 	}
@@ -150,6 +200,46 @@ func same(deliveries []carillon.Delivery, want []carillon.Message) error {
 	return nil
 }
 
+// asOrdered compares deliveries with the messages of a key that were published, in order unless the broker keeps none.
+func (s *brokerSubject) asOrdered(deliveries []carillon.Delivery, want []carillon.Message) error {
+	if s.can.Order == carillon.OrderNone {
+		return sameSet(deliveries, want)
+	}
+	return same(deliveries, want)
+}
+
+// sameSet compares deliveries with messages, in whatever order.
+func sameSet(got []carillon.Delivery, want []carillon.Message) error {
+	missing := make(map[string][]*carillon.Message)
+	for i := range want {
+		missing[want[i].ID] = append(missing[want[i].ID], &want[i])
+	}
+	for i := range got {
+		id := got[i].Message.ID
+		if len(missing[id]) == 0 {
+			return fmt.Errorf("message %q came twice, or was not to come", id)
+		}
+		if err := sameMessage(&got[i].Message, missing[id][0]); err != nil {
+			return err
+		}
+		missing[id] = missing[id][1:]
+	}
+	if len(got) < len(want) {
+		return fmt.Errorf("%d of %d messages did not come", len(want)-len(got), len(want))
+	}
+	return nil
+}
+
+// letPass lets time pass, so that what was begun is under way.
+func letPass(ctx context.Context, long time.Duration) {
+	timer := time.NewTimer(long)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
 // eventually tries until it succeeds or patience ends.
 func eventually(ctx context.Context, try func() error) error {
 	var last error
@@ -163,16 +253,12 @@ func eventually(ctx context.Context, try func() error) error {
 func eventuallyWithin(ctx context.Context, try func() (done bool, wrong error), late func() error) error {
 	ctx, stop := context.WithTimeout(ctx, 3*brokerPatience)
 	defer stop()
-	for {
+	for wait := 20 * time.Millisecond; ; wait = min(wait*3/2, 250*time.Millisecond) {
 		done, wrong := try()
 		if done || wrong != nil {
 			return wrong
 		}
-		timer := time.NewTimer(20 * time.Millisecond)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if letPass(ctx, wait); ctx.Err() != nil {
 			return late()
 		}
 	}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
+	"sync"
 
 	"github.com/carillon-go/carillon"
 )
@@ -23,6 +25,12 @@ func brokerTopicChecks() []brokerCheck {
 func checkCapabilities(ctx context.Context, s *brokerSubject) error {
 	if s.can.Broker == "" || s.can.MaxPayload < 1<<10 {
 		return fmt.Errorf("the broker has the name %q and a limit of %d bytes", s.can.Broker, s.can.MaxPayload)
+	}
+	if again := s.broker.Capabilities(); !reflect.DeepEqual(again, s.can) {
+		return fmt.Errorf("the broker says %+v of itself, and then %+v", s.can, again)
+	}
+	if s.can.Deduplication < 0 || s.can.Confirm > carillon.ConfirmedFlushed || s.can.Ack > carillon.AckWatermark || s.can.Order > carillon.OrderShared {
+		return fmt.Errorf("the broker says what nothing stands for: %+v", s.can)
 	}
 	if _, ok := s.broker.(carillon.Prober); ok != s.can.Probe {
 		return fmt.Errorf("capability Probe is %v, the broker is a Prober: %v", s.can.Probe, ok)
@@ -142,7 +150,7 @@ func checkUndeclared(ctx context.Context, s *brokerSubject) error {
 
 // checkTopicsApart uses names that a careless broker takes for one another.
 func checkTopicsApart(ctx context.Context, s *brokerSubject) error {
-	names := []string{"a", "a.b", "a-b", "a_b", "a.b.c", "a.b-c", "a--b", "a..b", "b", "a.0", "a-0"}
+	names := []string{"a", "a.b", "a-b", "a_b", "a.b.c", "a.b-c", "a--b", "a..b", "b", "b.c", "b-c", "b_c", "c", "a.0", "a-0"}
 	for _, name := range names {
 		if err := s.broker.Declare(ctx, carillon.Topic{Name: name, Subscriptions: names, Partitions: 2}); err != nil {
 			return fmt.Errorf("declare %q: %w", name, err)
@@ -155,22 +163,40 @@ func checkTopicsApart(ctx context.Context, s *brokerSubject) error {
 			return err
 		}
 	}
+	type place struct{ topic, subscription string }
+	var places []place
 	for i, name := range names {
-		subscription := names[(i+3)%len(names)]
-		joined, err := s.subscribe(ctx, name, subscription)
-		if err != nil {
-			return err
-		}
-		got, err := take(ctx, joined, 1)
-		if err == nil {
-			err = same(got, []carillon.Message{published[name]})
-		}
-		if err != nil {
-			return fmt.Errorf("subscription %q of topic %q: %w", subscription, name, err)
-		}
-		if err := joined.Close(); err != nil {
-			return err
+		places = append(places, place{names[0], name})
+		if i > 0 {
+			places = append(places, place{name, names[(i+3)%len(names)]})
 		}
 	}
-	return nil
+	places = append(places, place{"a.b", "c"}, place{"a-b", "c"}, place{"a_b", "c"})
+	failures := make([]error, len(places))
+	var reading sync.WaitGroup
+	for i, at := range places {
+		reading.Go(func() {
+			if err := s.only(ctx, at.topic, at.subscription, published[at.topic]); err != nil {
+				failures[i] = fmt.Errorf("subscription %q of topic %q: %w", at.subscription, at.topic, err)
+			}
+		})
+	}
+	reading.Wait()
+	return errors.Join(failures...)
+}
+
+// only expects one message in a subscription, and nothing else.
+func (s *brokerSubject) only(ctx context.Context, topic, subscription string, message carillon.Message) error {
+	joined, err := s.subscribe(ctx, topic, subscription)
+	if err != nil {
+		return err
+	}
+	got, err := take(ctx, joined, 1)
+	if err == nil {
+		err = same(got, []carillon.Message{message})
+	}
+	if err == nil {
+		err = nothing(ctx, joined)
+	}
+	return errors.Join(err, joined.Close())
 }
