@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"time"
 
 	"github.com/carillon-go/carillon"
 )
@@ -207,6 +208,9 @@ func (c *comer) comeAndGo(ctx context.Context) error {
 			handle := c.random.IntN(len(got) + 1)
 			if c.random.IntN(4) > 0 {
 				handle = len(got)
+			}
+			if c.random.IntN(2) == 0 { // work takes a while, in which another consumer may overtake
+				letPass(ctx, time.Duration(c.random.IntN(2000))*time.Microsecond)
 			}
 			for i := range handle {
 				c.handled.handle(&got[i].Message)

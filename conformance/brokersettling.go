@@ -156,14 +156,17 @@ func checkDeadline(ctx context.Context, s *brokerSubject) error {
 		return err
 	}
 	extender, _ := joined.(carillon.Extender)
-	for began := time.Now(); time.Since(began) < 2*deadline; {
+	for began := time.Now(); ; {
+		if err := nothingFor(ctx, joined, deadline*2/3); err != nil {
+			return fmt.Errorf("%v after a delivery that is extended as it must be: %w", time.Since(began), err)
+		}
+		if time.Since(began) > deadline*5/3 {
+			break
+		}
 		if extender != nil {
 			if err := extender.Extend(ctx, got); err != nil {
 				return fmt.Errorf("extend: %w", err)
 			}
-		}
-		if err := nothingFor(ctx, joined, deadline*2/3); err != nil {
-			return fmt.Errorf("%v after a delivery that is extended as it must be: %w", time.Since(began), err)
 		}
 	}
 	if extender == nil {
@@ -177,6 +180,9 @@ func checkDeadline(ctx context.Context, s *brokerSubject) error {
 	}
 	if err := same(again, []carillon.Message{got[0].Message}); err != nil {
 		return fmt.Errorf("after the deadline: %w", err)
+	}
+	if s.can.Counted && again[0].Attempt < 2 {
+		return fmt.Errorf("after the deadline a delivery comes again as attempt %d", again[0].Attempt)
 	}
 	if err := joined.Ack(ctx, again); err != nil {
 		return err

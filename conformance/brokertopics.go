@@ -114,6 +114,9 @@ func checkDeclareWrong(ctx context.Context, s *brokerSubject) error {
 		return fmt.Errorf("declaring a topic of 3 partitions with 4 gives error %w, it is to be ErrConflict", orNone(err))
 	}
 	err := s.broker.Declare(ctx, carillon.Topic{Name: "bounded", Limit: 10})
+	if s.can.Bounded && err != nil {
+		return fmt.Errorf("declare a topic with a limit: %w", err)
+	}
 	if !s.can.Bounded && !errors.Is(err, carillon.ErrUnsupported) {
 		return fmt.Errorf("a limit on a broker without limits gives error %w, it is to be ErrUnsupported", orNone(err))
 	}
