@@ -3,7 +3,6 @@ package conformance
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -22,7 +21,40 @@ func brokenTopics() []brokenBroker {
 			}
 		})
 	}
-	return []brokenBroker{
+	var takingWrong []brokenBroker
+	for _, wrong := range []struct {
+		what   string
+		taking func(topic *carillon.Topic) bool
+	}{
+		{"no name", func(topic *carillon.Topic) bool { return topic.Name == "" }},
+		{"capital letters", func(topic *carillon.Topic) bool { return topic.Name == "Upper" }},
+		{"spaces", func(topic *carillon.Topic) bool { return strings.Contains(topic.Name, " ") }},
+		{"slashes", func(topic *carillon.Topic) bool { return strings.Contains(topic.Name, "/") }},
+		{"wildcards", func(topic *carillon.Topic) bool { return strings.Contains(topic.Name, "*") }},
+		{"letters that are not ASCII", func(topic *carillon.Topic) bool { return topic.Name == "ä" }},
+		{"a name that begins with a digit", func(topic *carillon.Topic) bool { return strings.HasPrefix(topic.Name, "1") }},
+		{"a name that begins with a dot", func(topic *carillon.Topic) bool { return strings.HasPrefix(topic.Name, ".") }},
+		{"a name that is too long", func(topic *carillon.Topic) bool { return len(topic.Name) > 100 }},
+		{"less than no partitions", func(topic *carillon.Topic) bool { return topic.Partitions < 0 }},
+		{"too many partitions", func(topic *carillon.Topic) bool { return topic.Partitions > 256 }},
+		{"less than no retention", func(topic *carillon.Topic) bool { return topic.Retention < 0 }},
+		{"less than no limit", func(topic *carillon.Topic) bool { return topic.Limit < 0 }},
+		{"a subscription without a name", func(topic *carillon.Topic) bool { return slices.Contains(topic.Subscriptions, "") }},
+		{"a subscription in capital letters", func(topic *carillon.Topic) bool { return slices.Contains(topic.Subscriptions, "Upper") }},
+		{"a subscription whose name is too long", func(topic *carillon.Topic) bool {
+			return slices.ContainsFunc(topic.Subscriptions, func(name string) bool { return len(name) > 100 })
+		}},
+	} {
+		takingWrong = append(takingWrong, brokenBroker{"takes " + wrong.what, alterBroker(func(b *alteredBroker) {
+			b.declare = func(ctx context.Context, topics []carillon.Topic) error {
+				if err := b.Broker.Declare(ctx, topics...); err == nil || !wrong.taking(&topics[0]) {
+					return err
+				}
+				return nil
+			}
+		}), []string{"declare what is wrong"}})
+	}
+	return append(takingWrong, []brokenBroker{
 		{"takes invalid names", overlooked(carillon.ErrInvalid), []string{"declare what is wrong"}},
 		{"takes another number of partitions", overlooked(carillon.ErrConflict), []string{"declare what is wrong"}},
 		{"takes a subscription twice", alterBroker(func(b *alteredBroker) {
@@ -35,6 +67,8 @@ func brokenTopics() []brokenBroker {
 		}), []string{"declare what is wrong"}},
 		{"takes a limit it cannot keep", claiming(func(can *carillon.Capabilities) { can.Bounded = false }), []string{"declare what is wrong"}},
 		{"declares what is published to", declaring(), []string{"undeclared"}},
+		{"declares subscriptions that are joined", joining(func(topic, name string) bool { return name == "not-there" }), []string{"undeclared"}},
+		{"declares topics that are joined", joining(func(topic, name string) bool { return topic == "nowhere" }), []string{"undeclared"}},
 		{"begins a topic anew when it is declared again", redeclaring(func(string, carillon.Topic) bool { return true }), []string{"declare again"}},
 		{"takes away subscriptions that are not named again", redeclaring(func(name string, topic carillon.Topic) bool {
 			return !slices.Contains(topic.Subscriptions, name)
@@ -52,10 +86,32 @@ func brokenTopics() []brokenBroker {
 		{"takes subscriptions for one another", joinedAs(func(_, name string) string { return strings.ReplaceAll(name, "-", "_") }), []string{"topics apart"}},
 		{"joins the names of topic and subscription by a dot", joinedAs(func(topic, name string) string { return topic + "." + name }), []string{"topics apart"}},
 		{"joins them by a hyphen", joinedAs(func(topic, name string) string { return topic + "-" + name }), []string{"topics apart"}},
-	}
+		{"cuts the names of topics", renamed(func(name string) string { return name[:min(len(name), 63)] }), []string{"long names"}},
+		{"cuts the names of subscriptions", joinedAs(func(topic, name string) string { return topic + " " + name[:min(len(name), 63)] }), []string{"long names"}},
+		{"takes names of 80 bytes", alterBroker(func(b *alteredBroker) {
+			b.declare = func(ctx context.Context, topics []carillon.Topic) error {
+				for _, topic := range topics {
+					if len(topic.Name) > 80 {
+						return carillon.Invalidf("topic", "its name is too long")
+					}
+				}
+				return b.Broker.Declare(ctx, topics...)
+			}
+		}), []string{"long names"}},
+		{"takes 128 partitions", alterBroker(func(b *alteredBroker) {
+			b.declare = func(ctx context.Context, topics []carillon.Topic) error {
+				for _, topic := range topics {
+					if topic.Partitions > 128 {
+						return carillon.Invalidf("topic", "it has too many partitions")
+					}
+				}
+				return b.Broker.Declare(ctx, topics...)
+			}
+		}), []string{"declare what is wrong"}},
+	}...)
 }
 
-// declaring declares topics and subscriptions when they are used.
+// declaring declares topics when something is published to them.
 func declaring() BrokerOpener {
 	return alterBroker(func(b *alteredBroker) {
 		b.publish = func(ctx context.Context, topic string, messages []carillon.Message) error {
@@ -64,6 +120,20 @@ func declaring() BrokerOpener {
 				return b.Broker.Declare(ctx, carillon.Topic{Name: topic})
 			}
 			return err
+		}
+	})
+}
+
+// joining declares some topics and subscriptions when they are joined.
+func joining(which func(topic, name string) bool) BrokerOpener {
+	return alterBroker(func(b *alteredBroker) {
+		b.subscribe = func(ctx context.Context, topic, name string, options carillon.SubscribeOptions) (carillon.Subscription, error) {
+			if which(topic, name) {
+				if err := b.Broker.Declare(ctx, carillon.Topic{Name: topic, Subscriptions: []string{name}}); err != nil {
+					return nil, err
+				}
+			}
+			return b.join(ctx, topic, name, options)
 		}
 	})
 }
@@ -165,57 +235,4 @@ func joinedAs(label func(topic, name string) string) BrokerOpener {
 			}
 		}
 	})
-}
-
-func brokenErrors() []brokenBroker {
-	other := func(kind, instead error) BrokerOpener {
-		return alterErrors(func(err error) error {
-			if errors.Is(err, kind) {
-				return fmt.Errorf("another kind: %w", instead)
-			}
-			return err
-		})
-	}
-	wrong := errors.New("something went wrong")
-	return []brokenBroker{
-		{"does not say ErrInvalid", other(carillon.ErrInvalid, wrong), []string{"declare what is wrong"}},
-		{"does not say ErrConflict", other(carillon.ErrConflict, carillon.ErrInvalid), []string{"declare what is wrong"}},
-		{"does not say ErrNotFound", other(carillon.ErrNotFound, carillon.ErrUnroutable), []string{"undeclared", "backlog"}},
-		{"does not say ErrTooLarge", other(carillon.ErrTooLarge, carillon.ErrInvalid), []string{"publish too much"}},
-		{"does not say ErrUnroutable", other(carillon.ErrUnroutable, carillon.ErrNotFound), []string{"publish to nobody"}},
-		{"does not say ErrTopicFull", other(carillon.ErrTopicFull, carillon.ErrTooLarge), []string{"publish into a full topic", "publish more than fits"}},
-		{"does not say which messages a full topic refused", other(carillon.ErrTopicFull, carillon.ErrTopicFull), []string{
-			"publish into a full topic", "publish more than fits",
-		}},
-		{"does not say ErrClosed", other(carillon.ErrClosed, carillon.ErrUnavailable), []string{"close the broker"}},
-		{"does not say that a context was cancelled", other(context.Canceled, carillon.ErrTimeout), []string{"publish cancelled"}},
-		{"does not say ErrUnsupported", alterBroker(func(b *alteredBroker) {
-			b.can.Bounded = false
-			b.declare = func(ctx context.Context, topics []carillon.Topic) error {
-				if topics[0].Check() == nil && topics[0].Limit > 0 {
-					return carillon.ErrInvalid
-				}
-				return b.Broker.Declare(ctx, topics...)
-			}
-		}), []string{"declare what is wrong"}},
-		{"does not say ErrInUse", oneClient(carillon.ErrUnavailable), []string{"consumers share", "close the broker"}},
-		{"says that a context ended when it was closed", alterSubscriptions(func(s *alteredSubscription) {
-			s.receive = func(ctx context.Context, limit int) ([]carillon.Delivery, error) {
-				deliveries, err := s.inner.Receive(ctx, limit)
-				if errors.Is(err, carillon.ErrClosed) {
-					return nil, context.Canceled
-				}
-				return deliveries, err
-			}
-		}), []string{"close a subscription", "close the broker"}},
-		{"says that it was closed when a context ended", alterSubscriptions(func(s *alteredSubscription) {
-			s.receive = func(ctx context.Context, limit int) ([]carillon.Delivery, error) {
-				deliveries, err := s.inner.Receive(ctx, limit)
-				if err != nil {
-					return nil, carillon.ErrClosed
-				}
-				return deliveries, nil
-			}
-		}), []string{"wait for a message"}},
-	}
 }

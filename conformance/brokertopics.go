@@ -18,6 +18,7 @@ func brokerTopicChecks() []brokerCheck {
 		{"declare what is wrong", checkDeclareWrong},
 		{"undeclared", checkUndeclared},
 		{"topics apart", checkTopicsApart},
+		{"long names", checkLongNames},
 	}
 }
 
@@ -30,7 +31,8 @@ func checkCapabilities(ctx context.Context, s *brokerSubject) error {
 		return fmt.Errorf("the broker says %+v of itself, and then %+v", s.can, again)
 	}
 	if s.can.Deduplication < 0 || s.can.Confirm > carillon.ConfirmedFlushed || s.can.Ack > carillon.AckWatermark || s.can.Order > carillon.OrderShared {
-		return fmt.Errorf("the broker says what nothing stands for: %+v", s.can)
+		return fmt.Errorf("the broker says what nothing stands for: confirmation %d, ack mode %d, order %d, deduplication %v",
+			s.can.Confirm, s.can.Ack, s.can.Order, s.can.Deduplication)
 	}
 	if _, ok := s.broker.(carillon.Prober); ok != s.can.Probe {
 		return fmt.Errorf("capability Probe is %v, the broker is a Prober: %v", s.can.Probe, ok)
@@ -94,11 +96,17 @@ func checkDeclareWrong(ctx context.Context, s *brokerSubject) error {
 		{Name: "Upper"},
 		{Name: "a b"},
 		{Name: "1a"},
+		{Name: ".a"},
+		{Name: "a/b"},
+		{Name: "a*"},
+		{Name: "ä"},
 		{Name: strings.Repeat("a", 101)},
 		{Name: "a", Partitions: -1},
 		{Name: "a", Partitions: 257},
 		{Name: "a", Subscriptions: []string{"x", "x"}},
 		{Name: "a", Subscriptions: []string{""}},
+		{Name: "a", Subscriptions: []string{"x", "Upper"}},
+		{Name: "a", Subscriptions: []string{strings.Repeat("x", 101)}},
 		{Name: "a", Retention: -1},
 		{Name: "a", Limit: -1},
 	} {
@@ -112,6 +120,9 @@ func checkDeclareWrong(ctx context.Context, s *brokerSubject) error {
 	}
 	if err := s.broker.Declare(ctx, carillon.Topic{Name: name, Partitions: 4}); !errors.Is(err, carillon.ErrConflict) {
 		return fmt.Errorf("declaring a topic of 3 partitions with 4 gives error %w, it is to be ErrConflict", orNone(err))
+	}
+	if err := s.broker.Declare(ctx, carillon.Topic{Name: "with-most", Partitions: 256}); err != nil {
+		return fmt.Errorf("declare a topic of 256 partitions: %w", err)
 	}
 	err := s.broker.Declare(ctx, carillon.Topic{Name: "bounded", Limit: 10})
 	if s.can.Bounded && err != nil {
@@ -202,4 +213,28 @@ func (s *brokerSubject) only(ctx context.Context, topic, subscription string, me
 		err = nothing(ctx, joined)
 	}
 	return errors.Join(err, joined.Close())
+}
+
+// checkLongNames uses names as long as they may be, which differ in their last letter.
+func checkLongNames(ctx context.Context, s *brokerSubject) error {
+	long := strings.Repeat("n", 99)
+	names := []string{long + "a", long + "b"}
+	published := make(map[string]carillon.Message)
+	for _, name := range names {
+		if err := s.broker.Declare(ctx, carillon.Topic{Name: name, Subscriptions: names}); err != nil {
+			return fmt.Errorf("declare names of 100 bytes: %w", err)
+		}
+		published[name] = s.event("thing.noted")
+		if err := s.publish(ctx, name, published[name]); err != nil {
+			return err
+		}
+	}
+	for _, topic := range names {
+		for _, subscription := range names {
+			if err := s.only(ctx, topic, subscription, published[topic]); err != nil {
+				return fmt.Errorf("subscription %q of topic %q: %w", subscription, topic, err)
+			}
+		}
+	}
+	return nil
 }
