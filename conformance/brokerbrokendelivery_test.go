@@ -178,7 +178,11 @@ func brokenDelivery() []brokenBroker {
 			backlog.Waiting, backlog.Unsettled = backlog.Waiting+1, backlog.Unsettled-1
 		}),
 		probing("tells the age of what is not there", func(backlog *carillon.Backlog) { backlog.Oldest += time.Second }),
-		probing("tells the age in another unit", func(backlog *carillon.Backlog) { backlog.Oldest = (backlog.Oldest + 1) * time.Duration(time.Hour) }),
+		probing("takes 1970 for the time of the oldest", func(backlog *carillon.Backlog) {
+			if backlog.Waiting > 0 {
+				backlog.Oldest = time.Since(time.Unix(0, 0))
+			}
+		}),
 		{"probes what nobody declared", alterBroker(func(b *alteredBroker) {
 			b.probe = func(ctx context.Context, topic, name string) (carillon.Backlog, error) {
 				if name == "not-there" {

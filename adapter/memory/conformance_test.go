@@ -22,3 +22,8 @@ func TestBrokerConformance(t *testing.T) {
 	t.Parallel()
 	conformance.Broker(t, func(testing.TB) carillon.BrokerOpener { return memory.Volatile() })
 }
+
+func TestBrokerIsDocumented(t *testing.T) {
+	t.Parallel()
+	conformance.DocumentBroker(t, "../../docs/reference/brokers", memory.Volatile().Broker().Capabilities())
+}
