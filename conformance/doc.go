@@ -1,5 +1,6 @@
 // Package conformance is the test kit for adapter authors: it opens an adapter's store and reports every promise of the ports that
 // the store breaks. [Log] checks the log, [ReadModel] what is kept beside it: read models, snapshots, dead letters and leases.
+// [Broker] checks a broker, against what it says of itself in its capabilities; [DocumentBroker] and [CapabilityTable] write that down.
 //
 // An adapter's test hands it a way to a new, empty store:
 //
