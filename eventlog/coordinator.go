@@ -35,7 +35,7 @@ type pending struct {
 	state    pendingState
 	appended carillon.Appended
 	err      error
-	wake     chan struct{}
+	wake     chan pendingState // tells a caller who waits that it is promoted, or done
 }
 
 type pendingState uint8
@@ -71,28 +71,24 @@ func (c *coordinator) run(ctx context.Context, p *pending) error {
 	if !c.leading {
 		c.leading = true
 		c.mu.Unlock()
-		c.lead(ctx)
+		c.lead(ctx, p)
 		return nil
 	}
-	p.wake = make(chan struct{}, 1)
+	p.wake = make(chan pendingState, 1)
 	c.mu.Unlock()
 
 	for {
 		select {
-		case <-p.wake:
+		case state := <-p.wake:
+			if state == promoted {
+				c.lead(ctx, p)
+			}
+			return nil
 		case <-ctx.Done():
 			if left, err := c.leave(p, ctx.Err()); left {
 				return err
 			}
-			continue
 		}
-		c.mu.Lock()
-		state := p.state
-		c.mu.Unlock()
-		if state == promoted {
-			c.lead(ctx)
-		}
-		return nil
 	}
 }
 
@@ -132,11 +128,11 @@ func (c *coordinator) promote() {
 	}
 	next := c.queue[0]
 	next.state = promoted
-	next.wake <- struct{}{}
+	next.wake <- promoted
 }
 
 // lead commits one batch, the leader's own append in it, and passes leadership on.
-func (c *coordinator) lead(ctx context.Context) {
+func (c *coordinator) lead(ctx context.Context, own *pending) {
 	c.gather()
 	batch := c.take()
 	c.commit(context.WithoutCancel(ctx), batch)
@@ -146,11 +142,8 @@ func (c *coordinator) lead(ctx context.Context) {
 	c.last = len(batch)
 	for _, p := range batch {
 		p.state = done
-		if p.wake != nil {
-			select {
-			case p.wake <- struct{}{}:
-			default: // the leader's own, awake already
-			}
+		if p != own { // who is awake already
+			p.wake <- done
 		}
 	}
 	c.promote()

@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/carillon-go/carillon"
+	"github.com/carillon-go/carillon/internal/envelope"
 )
 
 // The verdicts of the append function.
@@ -121,10 +121,8 @@ func readVerdicts(rows pgx.Rows, appends []carillon.Append) ([]carillon.Verdict,
 
 // storedID is a UUID as its 16 bytes, and any other id as a zero byte and its text.
 func storedID(id string) []byte {
-	if len(id) == 36 {
-		if parsed, err := uuid.Parse(id); err == nil && parsed[0] != 0 && parsed.String() == id {
-			return slices.Clone(parsed[:])
-		}
+	if raw, ok := envelope.UUID(id); ok && raw[0] != 0 {
+		return raw[:]
 	}
 	return append([]byte{0}, id...)
 }

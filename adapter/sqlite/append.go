@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 
-	"github.com/google/uuid"
 	"github.com/ncruces/go-sqlite3"
 
 	"github.com/carillon-go/carillon"
-	"github.com/carillon-go/carillon/internal/envelope"
 )
 
 // Append writes a batch in one transaction.
@@ -26,6 +24,7 @@ func (l *eventLog) Append(ctx context.Context, batch []carillon.Append) ([]caril
 		return nil, nil
 	}
 	a := appender{writer: w, verdicts: make([]carillon.Verdict, len(batch))}
+	w.rows.forget() // what a batch that failed has left
 	err := w.transaction(ctx, func() error { return a.run(batch) })
 	if err != nil {
 		a.undo(s.names)
@@ -39,7 +38,8 @@ type appender struct {
 	*writer
 	verdicts []carillon.Verdict
 	newTypes []string
-	metadata []byte
+
+	streamless int64 // counts what has no versions
 }
 
 func (a *appender) run(batch []carillon.Append) error {
@@ -49,6 +49,9 @@ func (a *appender) run(batch []carillon.Append) error {
 			return err
 		}
 		a.verdicts[i] = verdict
+	}
+	if err := a.rows.insert(a.conn); err != nil {
+		return err
 	}
 	if a.source.beforeCommit != nil {
 		a.source.beforeCommit()
@@ -74,16 +77,17 @@ func (a *appender) append(appended *carillon.Append) (carillon.Verdict, error) {
 	}
 	done := carillon.Appended{First: a.state.head + 1}
 	for i := range appended.Events {
-		if appended.Stream != "" {
-			version++
-		}
-		if err := a.insert(appended.Stream, version, &appended.Events[i]); err != nil {
+		*version++
+		event := &appended.Events[i]
+		typ, err := a.typeNumber(event.Type)
+		if err != nil {
 			return carillon.Verdict{}, err
 		}
+		a.state.add(event)
+		a.rows.add(eventRow{event: event, stream: appended.Stream, version: *version, position: int64(a.state.head), typ: typ})
 	}
 	if appended.Stream != "" {
-		a.state.setVersion(appended.Stream, version)
-		done.Version = version
+		done.Version = *version
 	}
 	done.Last = a.state.head
 	if appended.Command != nil {
@@ -99,40 +103,56 @@ func unless(refused *carillon.Verdict) carillon.Verdict {
 	return *refused
 }
 
-// guard evaluates the guards in the port's order. refused is the verdict when one did not hold; version is the stream's.
-func (a *appender) guard(appended *carillon.Append) (version int64, refused *carillon.Verdict, err error) {
+// guard evaluates the guards in the port's order. refused is the verdict when one did not hold. version is the stream's, to be raised
+// with every event; without a stream it means nothing.
+func (a *appender) guard(appended *carillon.Append) (version *int64, refused *carillon.Verdict, err error) {
 	if appended.Command != nil {
 		record, err := readCommand(a.conn, appended.Command.ID)
 		switch {
 		case err == nil && record.Guard.Digest != appended.Command.Digest:
-			return 0, &carillon.Verdict{Err: carillon.ErrCommandReused}, nil
+			return nil, &carillon.Verdict{Err: carillon.ErrCommandReused}, nil
 		case err == nil:
 			record.Appended.Duplicate = true
-			return 0, &carillon.Verdict{Appended: record.Appended}, nil
+			return nil, &carillon.Verdict{Appended: record.Appended}, nil
 		case !errors.Is(err, carillon.ErrNotFound):
-			return 0, nil, err
+			return nil, nil, err
 		}
 	}
-	if appended.Stream != "" {
-		if version, err = a.state.version(a.conn, appended.Stream); err != nil {
-			return 0, nil, err
+	if appended.Stream == "" {
+		version = &a.streamless
+	} else {
+		if version, err = a.version(appended.Stream); err != nil {
+			return nil, nil, err
 		}
-		if want, ok := appended.Expect.Version(); ok && want != version {
-			return 0, &carillon.Verdict{Err: &carillon.ConflictError{
-				Guard: carillon.GuardVersion, Stream: appended.Stream, Expected: want, Actual: version,
+		if want, ok := appended.Expect.Version(); ok && want != *version {
+			return nil, &carillon.Verdict{Err: &carillon.ConflictError{
+				Guard: carillon.GuardVersion, Stream: appended.Stream, Expected: want, Actual: *version,
 			}}, nil
 		}
 	}
 	if appended.Condition != nil {
 		found, err := a.find(appended.Condition)
 		if err != nil {
-			return 0, nil, err
+			return nil, nil, err
 		}
 		if found > 0 {
-			return 0, &carillon.Verdict{Err: &carillon.ConflictError{Guard: carillon.GuardCondition, Position: found}}, nil
+			return nil, &carillon.Verdict{Err: &carillon.ConflictError{Guard: carillon.GuardCondition, Position: found}}, nil
 		}
 	}
 	return version, nil, nil
+}
+
+// version returns the last version of a stream, to be raised with every event appended to it.
+func (a *appender) version(stream string) (*int64, error) {
+	if version, ok := a.state.versions[stream]; ok {
+		return version, nil
+	}
+	if a.state.full() { // and may have to forget a stream of this batch
+		if err := a.rows.insert(a.conn); err != nil {
+			return nil, err
+		}
+	}
+	return a.state.lookUp(a.conn, stream)
 }
 
 // find returns the position of the first event that breaks a condition, 0 for none.
@@ -140,52 +160,14 @@ func (a *appender) find(condition *carillon.Condition) (carillon.Position, error
 	if found, known := a.state.find(condition.Query, condition.After); known {
 		return found, nil
 	}
+	if err := a.rows.insert(a.conn); err != nil {
+		return 0, err
+	}
 	search, err := compile(a.conn, a.names, condition.Query)
 	if err != nil {
 		return 0, err
 	}
 	return search.first(a.conn, condition.After, a.state.head)
-}
-
-func (a *appender) insert(stream string, version int64, event *carillon.Message) error {
-	typ, err := a.typeNumber(event.Type)
-	if err != nil {
-		return err
-	}
-	position := int64(a.state.head) + 1
-	stmt, err := a.conn.statement("INSERT INTO carillon_events VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
-	if err != nil {
-		return err
-	}
-	a.metadata = envelope.Append(a.metadata[:0], event)
-	err = firstError(
-		stmt.BindInt64(1, position),
-		bindStream(stmt, stream, version),
-		stmt.BindInt64(4, typ),
-		bindID(stmt, 5, event.ID),
-		stmt.BindInt64(6, event.Time.UnixMicro()),
-		bindOptional(stmt, 7, a.metadata),
-		stmt.BindBlob(8, event.Payload),
-		stmt.Exec(),
-	)
-	if err != nil {
-		return err
-	}
-	for _, tag := range event.Tags {
-		if err := a.insertTag(tag, position, typ); err != nil {
-			return err
-		}
-	}
-	a.state.add(event)
-	return nil
-}
-
-func (a *appender) insertTag(tag carillon.Tag, position, typ int64) error {
-	stmt, err := a.conn.statement("INSERT INTO carillon_tags VALUES (?, ?, ?)")
-	if err != nil {
-		return err
-	}
-	return firstError(stmt.BindText(1, string(tag)), stmt.BindInt64(2, position), stmt.BindInt64(3, typ), stmt.Exec())
 }
 
 func (a *appender) insertCommand(guard *carillon.CommandGuard, done carillon.Appended) error {
@@ -216,31 +198,6 @@ func (a *appender) typeNumber(name string) (int64, error) {
 	a.names.remember(id, name)
 	a.newTypes = append(a.newTypes, name)
 	return id, nil
-}
-
-// bindStream binds the stream's name and the event's version in it, or neither.
-func bindStream(stmt *sqlite3.Stmt, stream string, version int64) error {
-	if stream == "" {
-		return firstError(stmt.BindNull(2), stmt.BindNull(3))
-	}
-	return firstError(stmt.BindText(2, stream), stmt.BindInt64(3, version))
-}
-
-// bindID stores a UUID as a blob of 16 bytes and any other id as text.
-func bindID(stmt *sqlite3.Stmt, parameter int, id string) error {
-	if len(id) == 36 {
-		if parsed, err := uuid.Parse(id); err == nil && parsed.String() == id {
-			return stmt.BindBlob(parameter, parsed[:])
-		}
-	}
-	return stmt.BindText(parameter, id)
-}
-
-func bindOptional(stmt *sqlite3.Stmt, parameter int, value []byte) error {
-	if len(value) == 0 {
-		return stmt.BindNull(parameter)
-	}
-	return stmt.BindBlob(parameter, value)
 }
 
 // firstError returns the first of several outcomes that is an error.

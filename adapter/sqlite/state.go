@@ -16,7 +16,7 @@ const (
 // logState is what the only writer of a file may remember about it between transactions.
 type logState struct {
 	head     carillon.Position
-	versions map[string]int64
+	versions map[string]*int64
 	// recent holds type and tags of the newest events, the event at position p at p % recentEvents.
 	recent [recentEvents]recentEvent
 	since  carillon.Position // positions after it are in recent
@@ -29,7 +29,7 @@ type recentEvent struct {
 
 // load forgets everything and reads the head, as after opening or a rollback.
 func (s *logState) load(conn *connection) error {
-	s.versions = make(map[string]int64)
+	s.versions = make(map[string]*int64)
 	err := conn.query("SELECT coalesce(max(position), 0) FROM carillon_events", nil, func(stmt *sqlite3.Stmt) error {
 		s.head = carillon.Position(stmt.ColumnInt64(0))
 		return nil
@@ -38,29 +38,26 @@ func (s *logState) load(conn *connection) error {
 	return err
 }
 
-// version returns the last version of a stream.
-func (s *logState) version(conn *connection, stream string) (int64, error) {
-	if version, ok := s.versions[stream]; ok {
-		return version, nil
-	}
-	var version int64
+// full reports that the next lookUp forgets what is remembered.
+func (s *logState) full() bool { return len(s.versions) >= maxStreams }
+
+// lookUp reads the last version of a stream, and remembers it: whoever appends to the stream raises it.
+func (s *logState) lookUp(conn *connection, stream string) (*int64, error) {
+	version := new(int64)
 	err := conn.query("SELECT max(version) FROM carillon_events WHERE stream = ?", func(stmt *sqlite3.Stmt) error {
 		return stmt.BindText(1, stream)
 	}, func(stmt *sqlite3.Stmt) error {
-		version = stmt.ColumnInt64(0) // NULL reads as 0
+		*version = stmt.ColumnInt64(0) // NULL reads as 0
 		return nil
 	})
-	if err == nil {
-		s.setVersion(stream, version)
+	if err != nil {
+		return nil, err
 	}
-	return version, err
-}
-
-func (s *logState) setVersion(stream string, version int64) {
-	if len(s.versions) >= maxStreams {
+	if s.full() {
 		clear(s.versions)
 	}
 	s.versions[stream] = version
+	return version, nil
 }
 
 // add takes note of an event at the next position.

@@ -28,10 +28,11 @@ type writer struct {
 	level    carillon.Durability
 	poisoned error // why the connection must be reopened before the next use
 	state    logState
+	rows     rows
 }
 
 func openWriter(ctx context.Context, source Source, names *typeNames) (*writer, error) {
-	w := &writer{source: source, names: names}
+	w := &writer{source: source, names: names, rows: newRows()}
 	if err := w.open(ctx); err != nil {
 		return nil, errors.Join(err, w.close())
 	}

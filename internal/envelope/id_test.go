@@ -1,0 +1,33 @@
+package envelope_test
+
+import (
+	"testing"
+
+	"github.com/google/uuid"
+
+	"github.com/carillon-go/carillon/internal/envelope"
+)
+
+func TestUUID(t *testing.T) {
+	t.Parallel()
+	for range 100 {
+		id := uuid.New()
+		if raw, ok := envelope.UUID(id.String()); !ok || raw != id {
+			t.Fatalf("%s gives % x, %v", id, raw, ok)
+		}
+	}
+	for _, id := range []string{
+		"", "not-a-uuid",
+		"0197F00D-0000-7000-8000-000000000001",  // in upper case
+		"0197f00d-0000-7000-8000-00000000000g",  // a letter too far
+		"0197f00d-0000-7000-8000-00000000000/",  // next to the digits
+		"0197f00d-0000-7000-8000-00000000000:",  // likewise
+		"0197f00d00000-7000-8000-000000000001",  // a digit for a hyphen
+		"0197f00d-0000-7000-8000-0000000000011", // too long
+		"{0197f00d-0000-7000-8000-00000000001}",
+	} {
+		if raw, ok := envelope.UUID(id); ok {
+			t.Errorf("%q gives % x", id, raw)
+		}
+	}
+}
