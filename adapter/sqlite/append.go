@@ -160,14 +160,21 @@ func (a *appender) find(condition *carillon.Condition) (carillon.Position, error
 	if found, known := a.state.find(condition.Query, condition.After); known {
 		return found, nil
 	}
-	if err := a.rows.insert(a.conn); err != nil {
-		return 0, err
+	since := a.state.since
+	if a.rows.from() <= since { // the tables have to be searched as far as the state does not reach
+		if err := a.rows.insert(a.conn); err != nil {
+			return 0, err
+		}
 	}
 	search, err := compile(a.conn, a.names, condition.Query)
 	if err != nil {
 		return 0, err
 	}
-	return search.first(a.conn, condition.After, a.state.head)
+	found, err := search.first(a.conn, condition.After, since)
+	if err == nil && found == 0 {
+		found, _ = a.state.find(condition.Query, since)
+	}
+	return found, err
 }
 
 func (a *appender) insertCommand(guard *carillon.CommandGuard, done carillon.Appended) error {

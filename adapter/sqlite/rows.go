@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"math"
 	"strings"
 
 	"github.com/ncruces/go-sqlite3"
@@ -45,6 +46,14 @@ func (r *rows) add(row eventRow) {
 	for _, tag := range row.event.Tags {
 		r.tags = append(r.tags, tagRow{tag: tag, position: row.position, typ: row.typ})
 	}
+}
+
+// from is the position of the first event in r, beyond all others when there is none.
+func (r *rows) from() carillon.Position {
+	if len(r.events) == 0 {
+		return math.MaxInt64
+	}
+	return carillon.Position(r.events[0].position)
 }
 
 // insert empties r into the tables.
