@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/eventlog"
@@ -26,6 +27,7 @@ type shadow[S any] struct {
 	live   carillon.ModelRef
 	of     int // segments of the live model
 	at     carillon.Position
+	pace   pace
 	drop   func(carillon.ReadModelTx) error // takes away the letters of the live model
 }
 
@@ -38,6 +40,7 @@ func (w *keyedWorker[S]) rebuild(ctx context.Context, pause func(), asked rebuil
 	if err := s.toHead(ctx); err != nil {
 		return 0, err
 	}
+	s.pace.hurried = true // what is left is little, and the live model may have to wait for it
 	if asked.report != nil {
 		if err := s.compare(ctx, asked.report); err != nil {
 			return 0, errors.Join(err, s.discard(ctx))
@@ -85,26 +88,68 @@ func (s *shadow[S]) toHead(ctx context.Context) error { return s.fold(ctx, -1) }
 
 // fold folds events up to a position, or up to the end of the log when that is negative.
 func (s *shadow[S]) fold(ctx context.Context, to carillon.Position) error {
-	if to >= 0 && s.at >= to {
-		return nil
-	}
-	for batch, err := range s.worker.engine.log.Follow(ctx, s.at, eventlog.Prepare(s.worker.prepare), eventlog.StopAtHead()) {
+	for more := to < 0 || s.at < to; more; {
+		gently, err := s.pace.gently(ctx, s.worker.engine.log)
+		if err == nil && gently {
+			more, err = s.foldPage(ctx, to)
+		} else if err == nil {
+			more, err = s.foldPages(ctx, to)
+		}
 		if err != nil {
 			return err
 		}
-		if to >= 0 && batch.Through > to {
-			batch.Entries, batch.Through = batch.Entries[:max(0, len(batch.Entries)-int(batch.Through-to))], to
-			batch.CaughtUp, batch.More = true, false
-		}
-		if _, err := s.worker.apply(ctx, batch, s.at); err != nil {
-			return err
-		}
-		s.at = batch.Through
-		if s.at == to {
-			break
-		}
 	}
 	return s.settle(ctx)
+}
+
+// foldPages folds events as fast as it can, until it is done or live traffic sets in. more is false when it is done.
+func (s *shadow[S]) foldPages(ctx context.Context, to carillon.Position) (more bool, err error) {
+	for batch, err := range s.worker.engine.log.Follow(ctx, s.at, eventlog.Prepare(s.worker.prepare), eventlog.StopAtHead()) {
+		if err != nil {
+			return false, err
+		}
+		if err := s.take(ctx, batch, to); err != nil || s.at == to {
+			return false, err
+		}
+		if gently, err := s.pace.gently(ctx, s.worker.engine.log); err != nil || gently {
+			return true, err
+		}
+	}
+	return false, nil
+}
+
+// foldPage folds a small page, and rests as long as that took.
+func (s *shadow[S]) foldPage(ctx context.Context, to carillon.Position) (more bool, err error) {
+	start := time.Now()
+	page, err := s.worker.engine.log.Read(ctx, carillon.AllEvents(), s.at, gentlePage)
+	if err != nil {
+		return false, err
+	}
+	batch := eventlog.Batch{Entries: make([]eventlog.Entry, len(page.Events)), Through: page.Through, CaughtUp: !page.More, More: page.More}
+	for i := range page.Events {
+		batch.Entries[i].Recorded = &page.Events[i]
+	}
+	if err := s.take(ctx, batch, to); err != nil {
+		return false, err
+	}
+	more = page.More && s.at != to
+	if more {
+		rest(ctx, time.Since(start))
+	}
+	return more, ctx.Err()
+}
+
+// take folds a batch, as far as a position unless that is negative.
+func (s *shadow[S]) take(ctx context.Context, batch eventlog.Batch, to carillon.Position) error {
+	if to >= 0 && batch.Through > to {
+		batch.Entries, batch.Through = batch.Entries[:max(0, len(batch.Entries)-int(batch.Through-to))], to
+		batch.CaughtUp, batch.More = true, false
+	}
+	if _, err := s.worker.apply(ctx, batch, s.at); err != nil {
+		return err
+	}
+	s.at = batch.Through
+	return nil
 }
 
 // settle writes what was put off.

@@ -20,6 +20,8 @@ const (
 	// written once.
 	commitRows  = 2000
 	commitEvery = 250 * time.Millisecond
+	// shadowEvery is commitEvery of a shadow, which nobody reads, and which begins anew when its process ends.
+	shadowEvery = 2 * time.Second
 )
 
 // keyedWorker folds events into rows, coalesced: a row touched many times in a batch is written once.
@@ -208,7 +210,11 @@ func (w *keyedWorker[S]) retry(ctx context.Context, key string, at carillon.Posi
 
 // mayWait reports that the dirty rows may wait for the next batch.
 func (w *keyedWorker[S]) mayWait() bool {
-	return len(w.dirty) > 0 && len(w.pending) == 0 && len(w.dirty) < commitRows && time.Since(w.since) < commitEvery
+	every := commitEvery
+	if w.ref.Shadow {
+		every = shadowEvery
+	}
+	return len(w.dirty) > 0 && len(w.pending) == 0 && len(w.dirty) < commitRows && time.Since(w.since) < every
 }
 
 // fold folds one event into the rows in memory.
