@@ -1,6 +1,9 @@
 package carillon
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
 // Capabilities is what a broker can do as it is set up. What it claims is tested by conformance.Broker; what it lacks is made up for
 // above the port, or refused when a service starts.
@@ -54,7 +57,7 @@ const (
 
 // String gives the level in words.
 func (c Confirmation) String() string {
-	return [...]string{"in memory", "by the system", "replicated", "flushed"}[c]
+	return word(uint8(c), "in memory", "by the system", "replicated", "flushed")
 }
 
 // AckMode says what a broker remembers of settled deliveries.
@@ -69,9 +72,7 @@ const (
 )
 
 // String gives the mode in words.
-func (a AckMode) String() string {
-	return [...]string{"each", "watermark"}[a]
-}
+func (a AckMode) String() string { return word(uint8(a), "each", "watermark") }
 
 // KeyOrder says when the messages of a key come in the order they were published in.
 type KeyOrder uint8
@@ -86,6 +87,12 @@ const (
 )
 
 // String gives the order in words.
-func (o KeyOrder) String() string {
-	return [...]string{"none", "one consumer", "shared"}[o]
+func (o KeyOrder) String() string { return word(uint8(o), "none", "one consumer", "shared") }
+
+// word is one of some words, or the number where there is none.
+func word(n uint8, words ...string) string {
+	if int(n) < len(words) {
+		return words[n]
+	}
+	return strconv.Itoa(int(n))
 }

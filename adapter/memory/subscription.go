@@ -49,9 +49,9 @@ func (s *subscription) take(limit int) ([]carillon.Delivery, error) {
 		for p.owner == s && p.next < len(p.items) && len(deliveries) < limit {
 			it := p.items[p.next]
 			p.next++
-			it.owner = s
+			it.owner, it.lost = s, p.lost
 			it.attempt++
-			deliveries = append(deliveries, carillon.Delivery{Message: it.message, Attempt: it.attempt, Lost: p.lost, Handle: it})
+			deliveries = append(deliveries, carillon.Delivery{Message: it.message, Attempt: it.attempt, Lost: p.lost, Handle: taken{it, p.lost}})
 		}
 	}
 	s.first = (s.first + 1) % count
@@ -70,11 +70,11 @@ func (s *subscription) Ack(ctx context.Context, deliveries []carillon.Delivery) 
 		return carillon.ErrClosed
 	}
 	for i := range deliveries {
-		it, ok := deliveries[i].Handle.(*item)
+		had, ok := deliveries[i].Handle.(taken)
 		if !ok {
 			return carillon.Invalidf("delivery", "it is settled where it was received")
 		}
-		it.part.settle(it, s)
+		had.item.part.settle(had.item, s, had.lost)
 	}
 	s.wake()
 	return nil

@@ -41,8 +41,15 @@ type item struct {
 	since   time.Time
 	part    *partition
 	owner   *subscription // who has it, nil when nobody
+	lost    chan struct{} // of the delivery it is in
 	attempt int
 	settled bool
+}
+
+// taken is an item as a consumer has it: until it is lost.
+type taken struct {
+	item *item
+	lost chan struct{}
 }
 
 func newTopic(wanted carillon.Topic) *topic {
@@ -184,8 +191,8 @@ func (p *partition) give(to *subscription) {
 }
 
 // settle settles what a consumer has, and forgets what is settled at the front.
-func (p *partition) settle(it *item, by *subscription) {
-	if it.owner != by {
+func (p *partition) settle(it *item, by *subscription, lost chan struct{}) {
+	if it.owner != by || it.lost != lost { // the partition may have gone and come back
 		return
 	}
 	it.owner, it.settled = nil, true
