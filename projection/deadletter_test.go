@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -418,6 +419,50 @@ func TestTheRestOfADiscardedKeyGoesOn(t *testing.T) {
 			if len(letters) > 0 && letters[0].Attempts != 1 { // one that failed is not tried on and on
 				t.Errorf("the next one was tried %d times", letters[0].Attempts)
 			}
+		}
+	})
+}
+
+// shaky is a store whose letters cannot be read a few times.
+type shaky struct {
+	*memory.Store
+	failures atomic.Int64
+}
+
+func (s *shaky) DeadLetters() carillon.DeadLetters { return shakyLetters{s.Store.DeadLetters(), s} }
+
+type shakyLetters struct {
+	carillon.DeadLetters
+	store *shaky
+}
+
+func (l shakyLetters) Letters(ctx context.Context, consumer, key string, after carillon.Position, limit int) ([]carillon.DeadLetter, error) {
+	if l.store.failures.Add(-1) >= 0 {
+		return nil, errBroken
+	}
+	return l.DeadLetters.Letters(ctx, consumer, key, after, limit)
+}
+
+// TestTheTryAtTheStartIsMade although the store fails when it is due: nobody asks for it later.
+func TestTheTryAtTheStartIsMade(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := newDispatch(0, func(string, int) bool { return true })
+		store := &shaky{Store: memory.Volatile()}
+		house, stop := openDepot(t, d.reactor(), store.Store, store)
+		for _, customer := range []string{"a", "b", "a"} {
+			house.place(t, customer)
+		}
+		<-time.After(time.Minute)
+		stop()
+		d.repair()
+		store.failures.Store(3)
+		orders := house.orders
+		house, stop = openDepot(t, d.reactor(), store.Store, store)
+		defer stop()
+		<-time.After(time.Minute)
+		if wrong := d.violations(orders); len(wrong) > 0 || len(house.parked(t)) > 0 {
+			t.Errorf("not dispatched in order: %v, parked %v", wrong, house.parked(t))
 		}
 	})
 }

@@ -2,7 +2,9 @@ package projection
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,17 +29,27 @@ func (r *runner) retries(ctx context.Context) {
 	look := time.NewTicker(retryLook)
 	defer look.Stop()
 	before := make(map[string]carillon.Position) // the keys that were parked at the last look, and their first letters
-	for all := true; ; all = false {
+	var untried map[string]bool                  // the keys that were parked at the start and are still to be tried; nil while it is not known
+	for {
 		keys, err := port.Keys(ctx, r.name)
-		for _, key := range keys {
-			if !strings.HasPrefix(key.Key, r.parking.prefix) || err != nil {
-				continue
+		keys = slices.DeleteFunc(keys, func(key carillon.ParkedKey) bool { return !strings.HasPrefix(key.Key, r.parking.prefix) })
+		if untried == nil && err == nil {
+			untried = make(map[string]bool, len(keys))
+			for _, key := range keys {
+				untried[key.Key] = true
 			}
+		}
+		for _, key := range keys {
 			moved := before[key.Key] != key.First
 			delete(before, key.Key)
-			if all || key.Retry || r.due(ctx, key.Key, moved) {
-				err = r.retry(ctx, key.Key)
+			if !untried[key.Key] && !key.Retry && !r.due(ctx, key.Key, moved) {
+				continue
 			}
+			failed := r.retry(ctx, key.Key)
+			if failed == nil {
+				delete(untried, key.Key)
+			}
+			err = errors.Join(err, failed) // the store's: what a handler fails of is parked again
 		}
 		for key := range before { // somebody has discarded the last of its letters: it is released
 			if err == nil {
@@ -46,9 +58,7 @@ func (r *runner) retries(ctx context.Context) {
 		}
 		clear(before)
 		for _, key := range keys {
-			if strings.HasPrefix(key.Key, r.parking.prefix) {
-				before[key.Key] = key.First
-			}
+			before[key.Key] = key.First
 		}
 		if err != nil && ctx.Err() == nil {
 			r.engine.logger.Error("parked events not tried", slog.String("projection", r.name), slog.Any("error", err))
