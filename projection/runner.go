@@ -36,8 +36,8 @@ type runner struct {
 	nudge    chan struct{}
 	pausing  pausing
 
-	rebuilding sync.Mutex
-	mu         sync.Mutex // held while the worker starts or applies a batch, and while a rebuild switches
+	rebuilding turn
+	mu         turn // held while the worker starts or applies a batch, and while a rebuild switches
 	at         carillon.Position
 	interrupt  context.CancelCauseFunc // ends the following under way, nil before the first
 }
@@ -47,6 +47,7 @@ var errMoved = errors.New("checkpoint moved")
 
 func newRunner(e *Engine, definition Definition, part segment, w worker) *runner {
 	r := &runner{engine: e, name: definition.Name(), kind: definition.Describe().Kind, part: part, work: w, nudge: make(chan struct{}, 1)}
+	r.rebuilding, r.mu = newTurn(), newTurn()
 	r.parking = newParking(e, r.name, part)
 	r.progress.state = Stopped
 	return r

@@ -95,10 +95,13 @@ func (e *Engine) setPaused(ctx context.Context, name string, paused bool) error 
 
 // readSettings takes note of which projections are paused.
 func (e *Engine) readSettings(ctx context.Context, runners []*runner) error {
-	for _, r := range runners {
-		s, _, err := loadSettings(ctx, e.store.ReadModels(), r.name)
-		if err != nil {
-			return fmt.Errorf("settings of projection %q: %w", r.name, err)
+	var s settings
+	for i, r := range runners {
+		if i == 0 || runners[i-1].name != r.name { // its segments follow one another
+			var err error
+			if s, _, err = loadSettings(ctx, e.store.ReadModels(), r.name); err != nil {
+				return fmt.Errorf("settings of projection %q: %w", r.name, err)
+			}
 		}
 		r.setPaused(s.Paused)
 	}
