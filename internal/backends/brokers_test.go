@@ -19,7 +19,9 @@ import (
 // broker is a server that keeps messages, through its own client.
 type broker struct {
 	variable, node string
-	// write makes a place of that name and puts the message there; it returns once the server has said that it is kept.
+	// make makes a place for messages.
+	make func(ctx context.Context, t *testing.T, address, place string)
+	// write puts the message there; it returns once the server has said that it is kept.
 	write func(ctx context.Context, t *testing.T, address, place, message string)
 	// read returns the first message of the place.
 	read func(ctx context.Context, t *testing.T, address, place string) string
@@ -27,10 +29,10 @@ type broker struct {
 
 func brokers() map[string]broker {
 	return map[string]broker{
-		"NATS":     {NATS, NATSNode, writeNATS, readNATS},
-		"Redis":    {Redis, RedisNode, writeRedis, readRedis},
-		"RabbitMQ": {RabbitMQ, RabbitMQNode, writeRabbitMQ, readRabbitMQ},
-		"Kafka":    {Kafka, KafkaNode, writeKafka, readKafka},
+		"NATS":     {NATS, NATSNode, makeNATS, writeNATS, readNATS},
+		"Redis":    {Redis, RedisNode, makeRedis, writeRedis, readRedis},
+		"RabbitMQ": {RabbitMQ, RabbitMQNode, makeRabbitMQ, writeRabbitMQ, readRabbitMQ},
+		"Kafka":    {Kafka, KafkaNode, makeKafka, writeKafka, readKafka},
 	}
 }
 
@@ -43,6 +45,7 @@ func TestSharedBroker(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			place := "test-" + strings.ToLower(rand.Text()[:16])
+			broker.make(ctx, t, address, place)
 			broker.write(ctx, t, address, place, "hello")
 			if got := broker.read(ctx, t, address, place); got != "hello" {
 				t.Fatalf("read %q, want what was written", got)
@@ -51,7 +54,8 @@ func TestSharedBroker(t *testing.T) {
 	}
 }
 
-// A server that is killed comes back at the same address with what it has confirmed.
+// A server that is killed comes back at the same address with what it has confirmed. What it keeps messages in may need an orderly
+// stop first: RabbitMQ writes down where a new quorum queue is only some hundred milliseconds after it has confirmed the declaration.
 func TestNodeKeepsMessages(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
@@ -67,6 +71,9 @@ func TestNodeKeepsMessages(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 			defer cancel()
 			address, process := node.Address, node.Process(t)
+			broker.make(ctx, t, address, "kept")
+			node.Stop(t)
+			node.Restart(t)
 			broker.write(ctx, t, address, "kept", "hello")
 			node.Kill(t)
 			node.Restart(t)
@@ -90,12 +97,15 @@ func stream(t *testing.T, address string) jetstream.JetStream {
 	return js
 }
 
+func makeNATS(ctx context.Context, t *testing.T, address, place string) {
+	t.Helper()
+	_, err := stream(t, address).CreateStream(ctx, jetstream.StreamConfig{Name: place, Subjects: []string{place}})
+	must(t, err)
+}
+
 func writeNATS(ctx context.Context, t *testing.T, address, place, message string) {
 	t.Helper()
-	js := stream(t, address)
-	_, err := js.CreateStream(ctx, jetstream.StreamConfig{Name: place, Subjects: []string{place}})
-	must(t, err)
-	_, err = js.Publish(ctx, place, []byte(message))
+	_, err := stream(t, address).Publish(ctx, place, []byte(message))
 	must(t, err)
 }
 
@@ -116,6 +126,9 @@ func redisClient(t *testing.T, address string) *redis.Client {
 	t.Cleanup(func() { _ = client.Close() })
 	return client
 }
+
+// makeRedis does nothing: a stream is made by its first entry.
+func makeRedis(context.Context, *testing.T, string, string) {}
 
 func writeRedis(ctx context.Context, t *testing.T, address, place, message string) {
 	t.Helper()
@@ -143,11 +156,16 @@ func channel(t *testing.T, address string) *amqp.Channel {
 	return channel
 }
 
+func makeRabbitMQ(_ context.Context, t *testing.T, address, place string) {
+	t.Helper()
+	quorum := amqp.Table{amqp.QueueTypeArg: amqp.QueueTypeQuorum}
+	_, err := channel(t, address).QueueDeclare(place, true, false, false, false, quorum)
+	must(t, err)
+}
+
 func writeRabbitMQ(ctx context.Context, t *testing.T, address, place, message string) {
 	t.Helper()
 	channel := channel(t, address)
-	_, err := channel.QueueDeclare(place, true, false, false, false, amqp.Table{amqp.QueueTypeArg: amqp.QueueTypeQuorum})
-	must(t, err)
 	must(t, channel.Confirm(false))
 	confirmation, err := channel.PublishWithDeferredConfirmWithContext(ctx, "", place, true, false, amqp.Publishing{
 		DeliveryMode: amqp.Persistent, Body: []byte(message),
@@ -186,19 +204,22 @@ func kafkaClient(t *testing.T, address string, options ...kgo.Opt) *kgo.Client {
 	return client
 }
 
-func writeKafka(ctx context.Context, t *testing.T, address, place, message string) {
+func makeKafka(ctx context.Context, t *testing.T, address, place string) {
 	t.Helper()
-	client := kafkaClient(t, address)
 	topic := kmsg.NewCreateTopicsRequestTopic()
 	topic.Topic, topic.NumPartitions, topic.ReplicationFactor = place, 1, 1
 	request := kmsg.NewPtrCreateTopicsRequest()
 	request.Topics = append(request.Topics, topic)
-	response, err := request.RequestWith(ctx, client)
+	response, err := request.RequestWith(ctx, kafkaClient(t, address))
 	must(t, err)
 	if code := response.Topics[0].ErrorCode; code != 0 {
 		t.Fatalf("the topic was refused with code %d", code)
 	}
-	must(t, client.ProduceSync(ctx, &kgo.Record{Topic: place, Value: []byte(message)}).FirstErr())
+}
+
+func writeKafka(ctx context.Context, t *testing.T, address, place, message string) {
+	t.Helper()
+	must(t, kafkaClient(t, address).ProduceSync(ctx, &kgo.Record{Topic: place, Value: []byte(message)}).FirstErr())
 }
 
 func readKafka(ctx context.Context, t *testing.T, address, place string) string {
