@@ -16,6 +16,7 @@ import (
 	"github.com/carillon-go/carillon/app"
 	"github.com/carillon-go/carillon/examples/shop"
 	"github.com/carillon-go/carillon/examples/shop/retail"
+	"github.com/carillon-go/carillon/examples/shop/services"
 	"github.com/carillon-go/carillon/rest"
 )
 
@@ -34,6 +35,7 @@ type demo struct {
 	sample    int
 	rejects   string
 	store     storeFlag
+	services  bool
 	exit      bool
 	json      bool
 	std       *stdio
@@ -49,7 +51,9 @@ func newDemo(std *stdio) *cobra.Command {
 			"--import feeds a retail file, CSV or gzip, through the command side; rows it cannot accept go to the rejects file with\n" +
 			"line number and reason. An import that was broken off, or runs again, goes on where it was and adds nothing twice.\n" +
 			"Afterwards it prints what the log holds and what this run met again. --sample needs no file; the same number makes the\n" +
-			"same invoices.",
+			"same invoices.\n\n" +
+			"--services runs the shop as five services that hand each other messages: every order is paid, reserved, shipped and\n" +
+			"its customer told, once. With --exit it stops when they have come to the end of it.",
 		Example: "  carillon demo --sample 1000\n" +
 			"  carillon demo --dir data --import online-retail.csv.gz --exit --json",
 		Args: arguments(0, 0),
@@ -62,6 +66,7 @@ func newDemo(std *stdio) *cobra.Command {
 	flags.StringVar(&d.file, "import", "", "feed a retail `FILE` through the command side")
 	flags.IntVar(&d.sample, "sample", 0, "feed this `NUMBER` of generated invoices instead")
 	flags.StringVar(&d.rejects, "rejects", "", "the `FILE` for rows that are not accepted (default rejects.csv of the data directory)")
+	flags.BoolVar(&d.services, "services", false, "run payments, inventory, shipping and notifications too, with topics between them")
 	flags.BoolVar(&d.exit, "exit", false, "stop when the import is done and every read model has caught up")
 	flags.BoolVar(&d.json, "json", false, "print the summary as one JSON object on the last line")
 	return command
@@ -138,7 +143,11 @@ func (d *demo) serve(ctx context.Context, directory string, input *feed) error {
 	if err != nil {
 		return err
 	}
-	service, server := shop.New(opener, d.address, app.LogTo(logger))
+	parts := []carillon.Describer{app.LogTo(logger)}
+	if d.services {
+		parts = append(parts, services.All(services.NewTopics())...)
+	}
+	service, server := shop.New(opener, d.address, parts...)
 	// An interrupt ends the use of the service first, and the service after it.
 	serving, stopService := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopService()
@@ -192,6 +201,9 @@ func (d *demo) use(ctx context.Context, directory string, service *app.App, serv
 	var s summary
 	if err == nil {
 		s, err = summarise(ctx, running, done)
+	}
+	if err == nil && d.services {
+		s.Services, err = awaitServices(ctx, running, s.Orders)
 	}
 	if err != nil {
 		return d.broken(ctx, err, running, input, directory)

@@ -9,6 +9,7 @@ import (
 	"github.com/carillon-go/carillon/cqrs"
 	"github.com/carillon-go/carillon/examples/shop"
 	"github.com/carillon-go/carillon/examples/shop/money"
+	"github.com/carillon-go/carillon/examples/shop/services"
 )
 
 // summary is what the log of the shop holds, and what one import met.
@@ -29,6 +30,8 @@ type summary struct {
 	// Seconds is the wall time of the import, until every read model had caught up.
 	Seconds           float64 `json:"seconds"`
 	CommandsPerSecond float64 `json:"commands_per_second"`
+	// Services is how far the other services have come, where they run.
+	Services *services.Progress `json:"services,omitempty"`
 }
 
 func summarise(ctx context.Context, running *app.Running, done outcome) (summary, error) {
@@ -75,6 +78,10 @@ func (s summary) print(out *printer, input *feed) {
 		out.printf("  %-12s %14d\n", row.name, row.count)
 	}
 	out.printf("  %-12s %14s\n", "net total", s.NetTotal)
+	if s.Services != nil {
+		out.printf("Of these orders %d are paid, %s in all, %d shipped and %d customers told; %d units are reserved.\n",
+			s.Services.Payments, s.Services.Paid, s.Services.Shipments, s.Services.Notifications, s.Services.Units)
+	}
 	if s.Duplicates > 0 {
 		out.printf("%d invoices were in the log already and added nothing.\n", s.Duplicates)
 	}
