@@ -1,0 +1,132 @@
+package jetstream
+
+import (
+	"fmt"
+	"mime"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/carillon-go/carillon"
+	"github.com/carillon-go/carillon/cloudevents"
+)
+
+// Unreadable is the type of a delivered message that is no CloudEvent. Its id is made of its stream and its place there, and its
+// header "unreadable" says why.
+const Unreadable = "carillon.unreadable"
+
+const (
+	attributePrefix   = "ce-"
+	headerContentType = "content-type"
+	contentType       = "datacontenttype"
+)
+
+// encode writes a message in binary mode.
+func encode(subject string, m *carillon.Message) *nats.Msg {
+	values := make([]string, 0, 12) // one array for all values
+	header := make(nats.Header, 12)
+	set := func(name, value string) {
+		values = append(values, value)
+		header[name] = values[len(values)-1 : len(values) : len(values)]
+	}
+	set(nats.MsgIdHdr, cloudevents.Escape(m.ID))
+	for name, value := range cloudevents.Attributes(m) {
+		if name == contentType {
+			set(headerContentType, value)
+		} else {
+			set(attributePrefix+name, cloudevents.Escape(value))
+		}
+	}
+	return &nats.Msg{Subject: subject, Header: header, Data: m.Payload}
+}
+
+// decode reads a message of either mode. It never fails: what cannot be read is an [Unreadable].
+func decode(msg *nats.Msg, stream string, sequence uint64) carillon.Message {
+	m, err := read(msg)
+	if err == nil {
+		return m
+	}
+	m = carillon.Message{
+		ID: fmt.Sprintf("%s/%d", stream, sequence), Kind: carillon.KindDocument, Type: Unreadable, SchemaVersion: 1,
+		ContentType: "application/octet-stream", Headers: map[string]string{"unreadable": err.Error()}, Payload: msg.Data,
+	}
+	for name, values := range msg.Header {
+		if name != "unreadable" {
+			m.Headers[name] = strings.ToValidUTF8(strings.Join(values, ","), "�")
+		}
+	}
+	return m
+}
+
+func read(msg *nats.Msg) (carillon.Message, error) {
+	for name, values := range msg.Header {
+		if strings.EqualFold(name, headerContentType) && len(values) > 0 {
+			if media, _, err := mime.ParseMediaType(values[0]); err == nil && media == cloudevents.ContentType {
+				return cloudevents.Unmarshal(msg.Data)
+			}
+		}
+	}
+	return cloudevents.Message(func(yield func(string, string) bool) {
+		for name, values := range msg.Header {
+			if len(values) == 0 {
+				continue
+			}
+			switch attribute := attributeOf(name); {
+			case attribute != "":
+				if !yield(attribute, cloudevents.Unescape(values[0])) {
+					return
+				}
+			case strings.EqualFold(name, headerContentType):
+				if !yield(contentType, values[0]) {
+					return
+				}
+			}
+		}
+	}, msg.Data)
+}
+
+// attributeOf returns the attribute that a header carries, "" for none. The case of a header's name means nothing.
+func attributeOf(name string) string {
+	if len(name) <= len(attributePrefix) || !strings.EqualFold(name[:len(attributePrefix)], attributePrefix) {
+		return ""
+	}
+	return strings.ToLower(name[len(attributePrefix):])
+}
+
+// sequences reads a message's places in its stream and in its consumer from the reply subject that the server gives it:
+// $JS.ACK.<stream>.<consumer>.<delivered>.<stream sequence>.<consumer sequence>.<time>.<pending>, with two more tokens before the
+// stream's name in some networks.
+func sequences(reply string) (stream, consumer uint64, ok bool) {
+	if !strings.HasPrefix(reply, "$JS.ACK.") {
+		return 0, 0, false
+	}
+	tokens := [16]string{}
+	n := 0
+	for part := range strings.SplitSeq(reply, ".") {
+		if n == len(tokens) {
+			break
+		}
+		tokens[n] = part
+		n++
+	}
+	at := 5
+	if n >= 11 {
+		at = 7
+	}
+	if n < at+4 {
+		return 0, 0, false
+	}
+	return number(tokens[at]), number(tokens[at+1]), true
+}
+
+func number(digits string) uint64 {
+	n := uint64(0)
+	for i := range len(digits) {
+		n = n*10 + uint64(digits[i]-'0')
+	}
+	return n
+}
+
+// age is how long ago something happened by another clock; never below 0.
+func age(then time.Time) time.Duration { return max(0, time.Since(then)) }

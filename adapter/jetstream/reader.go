@@ -1,0 +1,242 @@
+package jetstream
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
+)
+
+const (
+	// readAhead is how many messages of a partition are read before they are asked for, and readAheadBytes how many bytes of all
+	// partitions of a topic, roughly.
+	readAhead      = 512
+	readAheadBytes = 64 << 20
+	// A server that is silent for so many heartbeats has lost the consumer.
+	heartbeat      = 2 * time.Second
+	heartbeatsMost = 3
+	pullTime       = 30 * time.Second
+	// idleTime is how long the server keeps a consumer that nobody reads from.
+	idleTime = time.Minute
+)
+
+// reader reads a partition in order. It asks the server for a consumer that starts behind the last message it has, and for another
+// one whenever a message is missing or the server is silent. Its fields are guarded by the subscription's lock.
+type reader struct {
+	subscription *subscription
+	partition    *partition
+	subject      string
+	capacity     int
+
+	stop    chan struct{}
+	restart chan struct{}
+
+	consumer    string
+	inbox       *nats.Subscription
+	pull        string // subject of requests
+	delivered   uint64 // the consumer's own count
+	outstanding int    // asked for and not received
+	heard       time.Time
+}
+
+func newReader(s *subscription, p *partition) *reader {
+	return &reader{
+		subscription: s, partition: p, subject: s.topic.subjects[p.number], capacity: min(readAhead, s.options.MaxUnsettled),
+		stop: make(chan struct{}), restart: make(chan struct{}, 1),
+	}
+}
+
+// run reads until stop is closed.
+func (r *reader) run() {
+	wait := 25 * time.Millisecond
+	for {
+		if err := r.open(); err != nil {
+			r.subscription.log.Debug("reading a partition failed", slog.Int("partition", r.partition.number), slog.Any("error", err))
+			wait = min(2*wait, time.Second)
+		} else if useful, again := r.watch(); !again {
+			return
+		} else if useful {
+			wait = 25 * time.Millisecond
+		} else {
+			wait = min(2*wait, time.Second)
+		}
+		select {
+		case <-r.stop:
+			return
+		case <-time.After(wait):
+		}
+	}
+}
+
+// watch waits until the consumer is to be replaced, or, reporting false, until there is no need for one. A consumer was useful if it
+// lived for a while.
+func (r *reader) watch() (useful, again bool) {
+	began := time.Now()
+	ticker := time.NewTicker(heartbeat)
+	defer ticker.Stop()
+	defer r.close()
+	for {
+		select {
+		case <-r.stop:
+			return false, false
+		case <-r.restart:
+			return time.Since(began) > heartbeat, true
+		case <-ticker.C:
+			r.subscription.mu.Lock()
+			silent := r.outstanding > 0 && time.Since(r.heard) > heartbeatsMost*heartbeat
+			r.subscription.mu.Unlock()
+			if silent {
+				return true, true
+			}
+		}
+	}
+}
+
+func (r *reader) open() error {
+	s := r.subscription
+	ctx, cancel := context.WithTimeout(context.Background(), s.broker.source.timeout)
+	defer cancel()
+	go func() {
+		select {
+		case <-r.stop:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	s.mu.Lock()
+	from := r.partition.received + 1
+	s.mu.Unlock()
+	name := nuid.Next()
+	_, err := s.broker.js.CreateConsumer(ctx, s.topic.stream, jetstream.ConsumerConfig{
+		Name: name, Description: "Carillon: subscription " + s.name, AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1,
+		FilterSubject: r.subject, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from, InactiveThreshold: idleTime,
+	})
+	if err != nil {
+		return err
+	}
+	inbox := s.broker.conn.NewInbox()
+	subscribed, err := s.broker.conn.Subscribe(inbox, func(msg *nats.Msg) { r.receive(name, msg) })
+	if err != nil {
+		return err
+	}
+	_ = subscribed.SetPendingLimits(-1, -1) // what was asked for is bounded
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-r.restart: // meant the consumer before
+	default:
+	}
+	r.consumer, r.inbox, r.delivered, r.outstanding, r.heard = name, subscribed, 0, 0, time.Now()
+	r.pull = jetstream.DefaultAPIPrefix + "CONSUMER.MSG.NEXT." + s.topic.stream + "." + name
+	r.ask()
+	return nil
+}
+
+func (r *reader) close() {
+	r.subscription.mu.Lock()
+	consumer, inbox := r.consumer, r.inbox
+	r.consumer, r.inbox, r.outstanding = "", nil, 0
+	r.subscription.mu.Unlock()
+	if inbox == nil {
+		return
+	}
+	_ = inbox.Unsubscribe()
+	conn := r.subscription.broker.conn
+	_ = conn.PublishRequest(jetstream.DefaultAPIPrefix+"CONSUMER.DELETE."+r.subscription.topic.stream+"."+consumer, inbox.Subject, nil)
+}
+
+// again replaces the consumer.
+func (r *reader) again() {
+	r.consumer = ""
+	select {
+	case r.restart <- struct{}{}:
+	default:
+	}
+}
+
+// ask requests as much as there is room for, once it is worth a request.
+func (r *reader) ask() {
+	room := r.capacity - len(r.partition.buffer) - r.outstanding
+	if r.consumer == "" || r.partition.gone || room < (r.capacity+1)/2 {
+		return
+	}
+	s := r.subscription
+	most := int(s.broker.conn.MaxPayload()) + headerRoom
+	request, err := json.Marshal(struct {
+		Batch     int           `json:"batch"`
+		MaxBytes  int           `json:"max_bytes"`
+		Expires   time.Duration `json:"expires"`
+		Heartbeat time.Duration `json:"idle_heartbeat"`
+	}{Batch: room, MaxBytes: max(most, readAheadBytes/len(s.topic.subjects)), Expires: pullTime, Heartbeat: heartbeat})
+	if err != nil {
+		return
+	}
+	if s.broker.conn.PublishRequest(r.pull, r.inbox.Subject, request) == nil {
+		r.outstanding += room
+	} // otherwise the connection is gone, and a new one restarts the reader
+	r.heard = time.Now()
+}
+
+// receive takes what the server sends to the inbox of a consumer.
+func (r *reader) receive(consumer string, msg *nats.Msg) {
+	s := r.subscription
+	stream, place, ok := sequences(msg.Reply)
+	a := arrival{sequence: stream}
+	if ok {
+		a.settled = r.partition.base.settled(stream)
+		if !a.settled {
+			a.message = decode(msg, s.topic.stream, stream)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r.consumer != consumer {
+		return
+	}
+	r.heard = time.Now()
+	switch {
+	case !ok:
+		r.status(msg)
+	case place != r.delivered+1: // one is missing
+		r.again()
+	default:
+		r.delivered++
+		r.outstanding--
+		if r.partition.gone || stream <= r.partition.received {
+			break
+		}
+		r.partition.received = stream
+		r.partition.buffer = append(r.partition.buffer, a)
+		r.ask()
+		s.signal()
+	}
+}
+
+// status takes what the server says of a request.
+func (r *reader) status(msg *nats.Msg) {
+	text := msg.Header.Get("Description")
+	switch msg.Header.Get("Status") {
+	case "100":
+	case "404", "408":
+		r.ended(msg)
+	case "409":
+		if strings.Contains(text, "Consumer") || strings.Contains(text, "Leadership") || strings.Contains(text, "Shutdown") {
+			r.again()
+		} else {
+			r.ended(msg)
+		}
+	default: // nobody answers for the consumer
+		r.again()
+	}
+}
+
+// ended accounts for a request that was not fulfilled.
+func (r *reader) ended(msg *nats.Msg) {
+	r.outstanding = max(0, r.outstanding-int(number(msg.Header.Get("Nats-Pending-Messages"))))
+	r.ask()
+}
