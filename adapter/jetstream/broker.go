@@ -119,7 +119,7 @@ func (b *broker) prepare(ctx context.Context) (err error) {
 // Capabilities says what the broker can do.
 func (b *broker) Capabilities() carillon.Capabilities {
 	c := carillon.Capabilities{
-		Broker: "NATS JetStream", Confirm: carillon.ConfirmedFlushed, Ack: carillon.AckWatermark, Order: carillon.OrderShared,
+		Broker: "NATS JetStream", Confirm: carillon.ConfirmedFlushed, Ack: carillon.AckEach, Order: carillon.OrderShared,
 		OrderedPublish: true, Deadline: true, Counted: true, Revocation: true, Probe: true, Bounded: true, Retained: true,
 		Deduplication: b.source.duplicates, MaxPayload: int(min(carillon.MaxPayload, b.conn.MaxPayload()-headerRoom)),
 	}

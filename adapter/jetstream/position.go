@@ -4,7 +4,7 @@ import "slices"
 
 // The most entries of a position. What does not fit comes again after a crash, or counts one attempt too few.
 const (
-	mostSpans = 512
+	mostSpans = 1024
 	mostMarks = 32
 )
 
