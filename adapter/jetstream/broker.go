@@ -97,6 +97,9 @@ func (b *broker) prepare(ctx context.Context) (err error) {
 		return err
 	}
 	b.bucket, err = b.js.KeyValue(ctx, b.source.prefix)
+	if errors.Is(err, nats.ErrNoResponders) {
+		return fmt.Errorf("the server, or the account on it, has no JetStream: %w: %w", carillon.ErrUnsupported, err)
+	}
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
 		b.bucket, err = b.js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
 			Bucket: b.source.prefix, Description: "Carillon: subscriptions, their owners and how far they have come",
