@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if configuration := os.Getenv(clusterNode); configuration != "" {
+		os.Exit(serve(configuration))
+	}
 	goleak.VerifyTestMain(m)
 }
 
