@@ -143,13 +143,20 @@ func TestSilence(t *testing.T) {
 	s := subscribe(t, b, "orders", "billing", options)
 	publish(t, b, "orders", message("a", 0))
 	held := receive(t, s, 1)
+	second := open(t, url)
+	for backlog := (carillon.Backlog{}); backlog.Unsettled == 0; { // the other side knows
+		var err error
+		if backlog, err = second.(carillon.Prober).Probe(t.Context(), "orders", "billing"); err != nil {
+			t.Fatal(err)
+		}
+	}
 	p.hush(true)
 	began := time.Now()
 	err := b.Publish(t.Context(), "orders", []carillon.Message{message("a", 1)})
 	if took := time.Since(began); !errors.Is(err, carillon.ErrUnavailable) || took > 5*time.Second {
 		t.Errorf("after %v: %v", took, err)
 	}
-	other := subscribe(t, open(t, url), "orders", "billing", options)
+	other := subscribe(t, second, "orders", "billing", options)
 	got := receive(t, other, 1)
 	select {
 	case <-held[0].Lost:

@@ -64,6 +64,8 @@ func (s *subscription) keep() {
 		select {
 		case <-s.stop:
 			return
+		case <-s.urgent:
+			signal(s.dirty)
 		case <-time.After(min(writeEvery, s.ttl/6)):
 		}
 	}

@@ -2,6 +2,7 @@ package jetstream
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"strconv"
@@ -9,7 +10,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/nats-io/nuid"
 
 	"github.com/carillon-go/carillon"
 )
@@ -128,7 +128,7 @@ func (b *broker) local(t topic, name string, number int, at position) position {
 
 // count returns how many messages of a partition stand behind one.
 func (b *broker) count(ctx context.Context, t topic, number int, after uint64) (int64, error) {
-	name := nuid.Next()
+	name := rand.Text()
 	consumer, err := b.js.CreateConsumer(ctx, t.stream, jetstream.ConsumerConfig{
 		Name: name, AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1, FilterSubject: t.subjects[number],
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: after + 1, InactiveThreshold: 5 * time.Second,

@@ -2,6 +2,7 @@ package jetstream
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,7 +11,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/nats-io/nuid"
 
 	"github.com/carillon-go/carillon"
 )
@@ -168,7 +168,7 @@ func (p *publication) fail(cause error, indexes ...int) {
 // publishAtomically publishes all of the messages or none. An error that asks for [isOneByOne] is left to the caller; with any other
 // the publication has failed.
 func (p *publication) publishAtomically(ctx context.Context, indexes []int) error {
-	id := nuid.Next()
+	id := rand.Text()
 	var answer *nats.Msg
 	var err error
 	for place, i := range indexes {

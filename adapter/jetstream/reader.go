@@ -2,6 +2,7 @@ package jetstream
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"log/slog"
 	"strings"
@@ -9,7 +10,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/nats-io/nuid"
 )
 
 const (
@@ -111,7 +111,7 @@ func (r *reader) open() error {
 	s.mu.Lock()
 	from := r.partition.received + 1
 	s.mu.Unlock()
-	name := nuid.Next()
+	name := rand.Text()
 	_, err := s.broker.js.CreateConsumer(ctx, s.topic.stream, jetstream.ConsumerConfig{
 		Name: name, Description: "Carillon: subscription " + s.name, AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1,
 		FilterSubject: r.subject, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from, InactiveThreshold: idleTime,

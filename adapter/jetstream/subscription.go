@@ -2,13 +2,12 @@ package jetstream
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
 	"time"
-
-	"github.com/nats-io/nuid"
 
 	"github.com/carillon-go/carillon"
 )
@@ -30,6 +29,7 @@ type subscription struct {
 	wake    chan struct{} // to Receive: there may be something
 	changed chan struct{} // to manage: there may be something to do
 	dirty   chan struct{} // to keep: there is something to write
+	urgent  chan struct{} // to keep: at once
 	trim    chan struct{} // to trimming: a position was written
 	stop    chan struct{}
 	ended   chan struct{} // Close is done
@@ -48,8 +48,9 @@ type subscription struct {
 	valid     time.Time // until when others hold us for alive
 }
 
-// Subscribe joins a subscription. Acknowledgements are written down within a fifth of a second, and when the subscription is closed;
-// Ack returns before that.
+// Subscribe joins a subscription. What was handed out and what was settled is written down within a fifth of a second, and when the
+// subscription is closed; Receive and Ack return before that. What a process that is killed had not written comes again, and counts
+// one attempt too few.
 func (b *broker) Subscribe(ctx context.Context, topic, name string, options carillon.SubscribeOptions) (carillon.Subscription, error) {
 	bounded, leave, err := b.enter(ctx)
 	if err != nil {
@@ -73,9 +74,9 @@ func (b *broker) subscribe(ctx context.Context, name, subscriptionName string, o
 		return nil, err
 	}
 	s := &subscription{
-		broker: b, topic: t, name: subscriptionName, member: nuid.Next(), options: options, ttl: options.AckDeadline * 3 / 4, first: first,
+		broker: b, topic: t, name: subscriptionName, member: rand.Text(), options: options, ttl: options.AckDeadline * 3 / 4, first: first,
 		log:  b.source.log.With(slog.String("topic", t.name), slog.String("subscription", subscriptionName)),
-		wake: make(chan struct{}, 1), changed: make(chan struct{}, 1), dirty: make(chan struct{}, 1), trim: make(chan struct{}, 1),
+		wake: make(chan struct{}, 1), changed: make(chan struct{}, 1), dirty: make(chan struct{}, 1), urgent: make(chan struct{}, 1), trim: make(chan struct{}, 1),
 		stop: make(chan struct{}), ended: make(chan struct{}),
 		group: newGroup(len(t.subjects)), held: make(map[int]*partition), left: make(map[int]*partition), received: time.Now(),
 	}
@@ -176,6 +177,9 @@ func (s *subscription) take(limit int) ([]carillon.Delivery, error) {
 		}
 		if deliveries == nil {
 			deliveries = make([]carillon.Delivery, 0, min(limit, len(p.buffer)))
+		}
+		if p.count == 0 { // what ends this process must be known to have been given to it
+			signal(s.urgent)
 		}
 		before := p.unsettled
 		deliveries = p.take(deliveries, limit-len(deliveries), now.Add(s.options.AckDeadline))
