@@ -2,7 +2,6 @@ package jetstream
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 )
 
@@ -13,10 +12,6 @@ func streamName(prefix, topic string) string { return prefix + "_" + token(topic
 
 // subjects matches all partitions of a topic and no other topic.
 func subjects(prefix, topic string) string { return prefix + "." + token(topic) + ".*" }
-
-func subject(prefix, topic string, partition int) string {
-	return prefix + "." + token(topic) + "." + strconv.Itoa(partition)
-}
 
 // The keys of the bucket: a subscription, a member of it, and who owns which partition.
 

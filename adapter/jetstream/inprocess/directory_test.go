@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -38,10 +39,10 @@ func hold(path string) int {
 		err = b.Publish(context.Background(), "orders", []carillon.Message{{ID: "1", Type: "a", Key: "k"}})
 	}
 	if err != nil {
-		os.Stdout.WriteString(err.Error())
+		fmt.Print(err)
 		return 1
 	}
-	os.Stdout.WriteString("held\n")
+	fmt.Println("held")
 	select {}
 }
 
