@@ -8,11 +8,22 @@ import (
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/adapter/jetstream"
 	"github.com/carillon-go/carillon/conformance"
+	"github.com/carillon-go/carillon/internal/backends"
 )
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	url := startServer(t, nil).ClientURL()
+	testConformance(t, startServer(t, nil).ClientURL())
+}
+
+// TestServer runs the kit against a server in a process of its own.
+func TestServer(t *testing.T) {
+	t.Parallel()
+	testConformance(t, backends.Variable(t, backends.NATS))
+}
+
+func testConformance(t *testing.T, url string) {
+	t.Helper()
 	conformance.Broker(t, func(testing.TB) carillon.BrokerOpener {
 		return jetstream.Server(url, jetstream.Prefix("t"+strings.ToLower(rand.Text()[:16])))
 	})
