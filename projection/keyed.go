@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/eventlog"
@@ -18,6 +19,9 @@ type Model[S any] struct {
 	version int
 	folds   map[string]fold[S]
 	err     error
+
+	print sync.Once // of the fingerprint, which folds samples
+	shape string
 }
 
 // fold is what one event type does to which rows.

@@ -25,7 +25,10 @@ const outdatedLook = time.Second
 // fingerprinted is a worker whose rows depend on folds.
 type fingerprinted interface{ fingerprint() string }
 
-func (w *keyedWorker[S]) fingerprint() string { return w.model.Fingerprint() }
+func (w *keyedWorker[S]) fingerprint() string {
+	w.model.print.Do(func() { w.model.shape = w.model.Fingerprint() })
+	return w.model.shape
+}
 
 // agree holds the definition against what the store remembers. The first to run writes it down.
 func (r *runner) agree(ctx context.Context) error {

@@ -40,7 +40,7 @@ func newAudit(w *world) *audit {
 		world: w, versions: make(map[string]int64), commands: make(map[string]carillon.Appended), denials: make(map[string]bool),
 		answers: make(map[string]carillon.Appended), rejects: make(map[string]bool), grants: make(map[string]*grant),
 		accounts: []map[string]account{{}}, places: []places{{}}, effects: newEffects(),
-		folds: []*fold{newFold(balances, balancesSegments, balancesModel()), newFold(rolls, rollsSegments, rollsModel())},
+		folds: []*fold{newFold(balances, balancesSegments, balancesModel(false)), newFold(rolls, rollsSegments, rollsModel())},
 	}
 }
 
@@ -186,6 +186,9 @@ func (a *audit) behind() string {
 	d := a.world.database
 	if a.world.working > 0 {
 		return fmt.Sprintf("%d clients are still at work", a.world.working)
+	}
+	if parked := d.letters.parked(); parked != "" {
+		return "there are parked keys: " + parked
 	}
 	head := carillon.Position(len(d.events))
 	for _, m := range []struct {

@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -146,8 +147,18 @@ const (
 	noticesAfter = 3
 )
 
-func balancesModel() *projection.Model[tally] {
-	return projection.Keyed(balances, projection.On("account.moved", func(t tally, e moved) tally { return t.and(fmt.Sprint(e)) }))
+// poison is an amount that a handler does not bear that has not been mended.
+const poison = -2
+
+var errPoison = errors.New("poisoned")
+
+func balancesModel(poisoned bool) *projection.Model[tally] {
+	return projection.Keyed(balances, projection.On("account.moved", func(t tally, e moved) tally {
+		if poisoned && e.Amount == poison {
+			panic(errPoison)
+		}
+		return t.and(fmt.Sprint(e))
+	}))
 }
 
 func rollsModel() *projection.Model[tally] {

@@ -25,6 +25,15 @@ const (
 	rowsOverwritten     bug = "an update writes back rows of other segments as it found them"
 	checkpointShared    bug = "segments share one checkpoint"
 
+	// Dead letters, rebuilds, pauses.
+	parkedLater              bug = "letters are written in a transaction after that of the checkpoint"
+	handledStays             bug = "a letter that was handled is not removed"
+	keysForgotten            bug = "a process does not learn which keys are parked when it starts"
+	lettersReversed          bug = "the letters of a key come last one first"
+	switchUnchecked          bug = "a switch does not look whether the live model has come further"
+	switchWithoutCheckpoints bug = "a switch keeps the checkpoints of the old model"
+	pauseIgnored             bug = "a process does not see that a projection is paused"
+
 	// Leases.
 	fenceIgnored      bug = "a fence does not look at the epoch"
 	fenceUnlocked     bug = "a fence does not keep the lease from changing hands"
@@ -43,7 +52,8 @@ func bugs() []bug {
 	return []bug{
 		conditionBeforeLock, versionBeforeLock, versionUnchecked, commandForgotten, lateAppendAccepted, uncommittedVisible, uncommittedSkipped,
 		pageWithHole, lastOfStreamMissed, acknowledgedEarly, lossCalledFailure, checkpointAfterRows, checkpointFirst, rowsOverwritten,
-		checkpointShared, fenceIgnored, fenceUnlocked, epochKept, runningLeaseTaken, lostLeaseRenewed, anyLeaseReleased, snapshotAhead,
+		checkpointShared, parkedLater, handledStays, keysForgotten, lettersReversed, switchUnchecked, switchWithoutCheckpoints,
+		pauseIgnored, fenceIgnored, fenceUnlocked, epochKept, runningLeaseTaken, lostLeaseRenewed, anyLeaseReleased, snapshotAhead,
 		effectAfterCommit,
 	}
 }

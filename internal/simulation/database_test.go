@@ -19,6 +19,7 @@ type database struct {
 	givenUp  map[attempt]bool // appends that must not be carried out any more
 
 	models    map[string]*model
+	letters   *letters
 	leases    map[string]*lease
 	snapshots map[string]carillon.Snapshot
 }
@@ -32,7 +33,7 @@ type attempt struct {
 func newDatabase(w *world) *database {
 	return &database{
 		world: w, commands: make(map[string]carillon.CommandRecord), givenUp: make(map[attempt]bool), models: make(map[string]*model),
-		leases: make(map[string]*lease), snapshots: make(map[string]carillon.Snapshot),
+		letters: newLetters(), leases: make(map[string]*lease), snapshots: make(map[string]carillon.Snapshot),
 	}
 }
 

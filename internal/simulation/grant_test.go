@@ -69,6 +69,9 @@ func (a *audit) fenced(t *transaction, ref carillon.ModelRef) {
 		return // the engine's own, which all processes write
 	}
 	name := leaseName(ref.Name, ref.Segment)
+	if ref.Shadow {
+		name = "rebuild/" + ref.Name
+	}
 	held := a.grants[name]
 	switch {
 	case t.fence.Name != name:

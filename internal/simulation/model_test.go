@@ -31,30 +31,44 @@ var (
 type transaction struct {
 	database   *database
 	session    *session
+	name       string // of the model
 	what       string
 	model      *model
 	part       *part
 	checkpoint carillon.Position
 	rows       map[string]carillon.Row
 	moved      bool
+	cleared    bool
+	parking    []func(*letters)
 	fenced     *lease
 	fence      carillon.Lease
 }
 
-// begin locks a segment, making it when it is new.
+// lock locks a segment, making it when it is new.
+func (d *database) lock(ref carillon.ModelRef) (*model, *part) {
+	for {
+		m := d.models[modelName(ref)]
+		if m == nil {
+			m = &model{rows: make(map[string]carillon.Row), segments: make(map[int]*part)}
+			d.models[modelName(ref)] = m
+		}
+		p := m.segments[ref.Segment]
+		if p == nil {
+			p = &part{}
+			m.segments[ref.Segment] = p
+		}
+		d.world.take(&p.lock)
+		if d.world.halted || d.models[modelName(ref)] == m && m.segments[ref.Segment] == p {
+			return m, p
+		}
+		p.lock.give() // another model took its place meanwhile
+	}
+}
+
+// begin locks a segment for an update.
 func (d *database) begin(s *session, ref carillon.ModelRef, what string) *transaction {
-	m := d.models[ref.Name]
-	if m == nil {
-		m = &model{rows: make(map[string]carillon.Row), segments: make(map[int]*part)}
-		d.models[ref.Name] = m
-	}
-	p := m.segments[ref.Segment]
-	if p == nil {
-		p = &part{}
-		m.segments[ref.Segment] = p
-	}
-	d.world.take(&p.lock)
-	t := &transaction{database: d, session: s, what: what, model: m, part: p, checkpoint: p.checkpoint, rows: make(map[string]carillon.Row)}
+	m, p := d.lock(ref)
+	t := &transaction{database: d, session: s, name: ref.Name, what: what, model: m, part: p, checkpoint: p.checkpoint, rows: make(map[string]carillon.Row)}
 	if d.world.bug == rowsOverwritten {
 		t.rows = maps.Clone(m.rows)
 	}
@@ -66,7 +80,7 @@ func (d *database) begin(s *session, ref carillon.ModelRef, what string) *transa
 
 // checkpoint returns how far a segment has come.
 func (d *database) checkpoint(ref carillon.ModelRef) carillon.Position {
-	m := d.models[ref.Name]
+	m := d.models[modelName(ref)]
 	if m == nil {
 		return 0
 	}
@@ -86,6 +100,14 @@ func (d *database) checkpoint(ref carillon.ModelRef) carillon.Position {
 // commit makes visible what the transaction did. half says that only its first half is carried out, where there are two.
 func (t *transaction) commit(half bool) {
 	bug := t.database.world.bug
+	if bug != parkedLater || !half {
+		for _, change := range t.parking {
+			change(t.database.letters)
+		}
+	}
+	if t.cleared {
+		t.wipe()
+	}
 	if bug != checkpointFirst || !half {
 		for key, row := range t.rows {
 			if row.Value == nil {
@@ -114,7 +136,7 @@ func (t *transaction) Row(key string) (carillon.Row, error) {
 	t.database.world.mu.Lock()
 	defer t.database.world.mu.Unlock()
 	row, ok := t.rows[key]
-	if !ok {
+	if !ok && !t.cleared {
 		row = t.model.rows[key]
 	}
 	if row.Value == nil {
@@ -134,8 +156,6 @@ func (t *transaction) Advance(to carillon.Position) error {
 	t.checkpoint, t.moved = to, true
 	return nil
 }
-
-func (t *transaction) Clear() error { return carillon.ErrUnsupported }
 
 // Fence refuses a lease that has changed hands, and keeps it from doing so until the transaction ends.
 func (t *transaction) Fence(held carillon.Lease) error {

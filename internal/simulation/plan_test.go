@@ -15,6 +15,11 @@ type plan struct {
 	faulty             time.Duration // how long there are faults
 	patience           time.Duration // how soon after the last fault everything is done
 	rates              rates
+	// poisoned says that what is deployed at first cannot handle some events, and deploy when something better is.
+	poisoned bool
+	deploy   time.Duration
+	orders   time.Duration // how often the operator gives one, at most
+	pauses   bool          // a pause is looked at in the end
 }
 
 // rates are how many of a thousand calls meet a fault.
@@ -29,7 +34,7 @@ func newPlan(seed uint64) plan {
 	rate := func(most int) int { // none in one seed of three
 		return r.IntN(3) * r.IntN(most+1) / 2
 	}
-	return plan{
+	p := plan{
 		processes: 2 + r.IntN(3), clients: 3, commands: 8 + r.IntN(6), accounts: 2 + r.IntN(3), courses: 2,
 		term:     time.Duration(4+r.IntN(4)) * time.Second,
 		poll:     time.Duration(1+r.IntN(3)) * time.Second,
@@ -39,6 +44,9 @@ func newPlan(seed uint64) plan {
 			refuse: rate(40), lose: rate(60), late: rate(80), abort: rate(60), slow: rate(60), crash: rate(12), pause: rate(10), stop: rate(80),
 		},
 	}
+	p.poisoned, p.deploy = r.IntN(2) == 0, between(r, 5*time.Second, 24*time.Second)
+	p.orders, p.pauses = between(r, 2*time.Second, 12*time.Second), r.IntN(8) == 0
+	return p
 }
 
 // fate is what becomes of one call.

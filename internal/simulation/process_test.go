@@ -31,6 +31,7 @@ type life struct {
 	accounts   *sourcing.Bound[account]
 	enrolments *sourcing.Bound[places]
 	engine     *projection.Engine
+	mended     bool
 }
 
 // operate keeps the process running until the context ends, and stops it then.
@@ -51,7 +52,7 @@ func (p *process) live(ctx context.Context, name string, r *rand.Rand) {
 	w := p.world
 	running, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s := &session{world: w, process: p, name: name, down: make(chan struct{}), shared: make(map[carillon.Position]*sharedRead)}
+	s := &session{world: w, process: p, name: name, down: make(chan struct{}), shared: make(map[carillon.Position]*sharedRead), keys: make(map[string]*keysRead)}
 	born, err := s.born(r)
 	if err != nil {
 		w.locked(func() { w.audit.violate("start", "%s: %v", name, err) })
@@ -66,7 +67,10 @@ func (p *process) live(ctx context.Context, name string, r *rand.Rand) {
 		defer close(ended)
 		_ = born.engine.Run(running) // it ends with its context
 	})
-	stop := make(<-chan time.Time)
+	stop, replace := make(<-chan time.Time), make(<-chan struct{})
+	if w.plan.poisoned && !born.mended {
+		replace = w.quiet
+	}
 	if while := between(r, time.Second, 9*time.Second); r.IntN(100) < w.plan.rates.stop {
 		stop = time.After(time.Until(w.moment(while)))
 	}
@@ -76,6 +80,8 @@ func (p *process) live(ctx context.Context, name string, r *rand.Rand) {
 	case <-w.halt:
 		return
 	case <-stop:
+	case <-replace:
+		w.pass(between(w.roll(name), time.Microsecond, time.Second))
 	case <-ctx.Done():
 	}
 	w.locked(func() {
@@ -98,6 +104,7 @@ func (s *session) born(r *rand.Rand) (*life, error) {
 	w := s.world
 	log := eventlog.New(s.Log(), eventlog.PollEvery(w.plan.poll))
 	l := &life{session: s, log: log}
+	w.locked(func() { l.mended = w.mended || !w.plan.poisoned })
 	runtime := sourcing.Runtime{Log: log, Snapshots: s.Snapshots(), Codec: busy{codec.JSON(), s}, HotStates: r.IntN(3), Random: r}
 	if runtime.HotStates == 0 {
 		runtime.HotStates = -1
@@ -111,9 +118,9 @@ func (s *session) born(r *rand.Rand) (*life, error) {
 	}
 	l.engine = projection.NewEngine(log, s, projection.Term(w.plan.term), projection.WithRandom(r))
 	for _, definition := range []projection.Definition{
-		projection.Segmented(balancesSegments, balancesModel()),
+		projection.Segmented(balancesSegments, balancesModel(!l.mended)),
 		rollsModel(),
-		projection.Segmented(noticesSegments, projection.React(notices, projection.After(noticesAfter), projection.Handle("account.moved", s.notice))),
+		projection.Segmented(noticesSegments, projection.React(notices, projection.After(noticesAfter), projection.Handle("account.moved", l.notice))),
 	} {
 		if err := l.engine.Add(definition); err != nil {
 			return nil, err
@@ -123,8 +130,11 @@ func (s *session) born(r *rand.Rand) (*life, error) {
 }
 
 // notice is the reactor's effect.
-func (s *session) notice(ctx context.Context, at carillon.Recorded, _ moved) error {
-	w := s.world
+func (l *life) notice(ctx context.Context, at carillon.Recorded, e moved) error {
+	s, w := l.session, l.session.world
+	if !l.mended && e.Amount == poison {
+		return errPoison
+	}
 	what := fmt.Sprintf("%s notice %d", s.name, at.Position)
 	while := between(w.roll(what), 100*time.Microsecond, 5*time.Millisecond)
 	if w.bug == effectAfterCommit {

@@ -23,6 +23,7 @@ type session struct {
 	number  int    // of the last append
 	givenUp []int  // appends whose outcome is unknown
 	shared  map[carillon.Position]*sharedRead
+	keys    map[string]*keysRead
 	failed  time.Time // when one of them failed last
 }
 
@@ -102,6 +103,9 @@ func (s *session) carry(request string, f fate, carry func(fate) (string, error)
 		return errLost
 	}
 	outcome, err := carry(f)
+	if !s.world.traced {
+		return err
+	}
 	if err != nil {
 		outcome = "failed: " + s.world.unnamed(err.Error())
 	}

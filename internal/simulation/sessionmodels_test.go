@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -19,7 +20,7 @@ func (m sessionModels) Update(
 	ctx context.Context, ref carillon.ModelRef, _ carillon.Durability, fn func(carillon.ReadModelTx) error,
 ) error {
 	w := m.world
-	request := fmt.Sprintf("update %s/%d", ref.Name, ref.Segment)
+	request := fmt.Sprintf("update %s/%d", modelName(ref), ref.Segment)
 	err := m.call(ctx, request, func(f fate) (string, error) {
 		t := w.database.begin(m.session, ref, request)
 		w.mu.Unlock()
@@ -66,7 +67,7 @@ func (m sessionModels) finish(t *transaction, ref carillon.ModelRef, f fate) {
 		before := w.database.checkpoint(ref)
 		t.commit(f.lost)
 		if f.late > 0 {
-			w.note("%s update %s/%d, late: at %d", m.name, ref.Name, ref.Segment, t.checkpoint)
+			w.note("%s update %s/%d, late: at %d", m.name, modelName(ref), ref.Segment, t.checkpoint)
 		}
 		w.audit.committed(t, ref, before)
 	}
@@ -74,24 +75,27 @@ func (m sessionModels) finish(t *transaction, ref carillon.ModelRef, f fate) {
 }
 
 func (m sessionModels) Row(ctx context.Context, ref carillon.ModelRef, key string) (row carillon.Row, at carillon.Position, err error) {
-	err = m.call(ctx, fmt.Sprintf("row %s/%d %q", ref.Name, ref.Segment, key), func(fate) (string, error) {
+	err = m.call(ctx, fmt.Sprintf("row %s/%d %q", modelName(ref), ref.Segment, key), func(fate) (string, error) {
 		at = m.world.database.checkpoint(ref)
 		found, ok := carillon.Row{}, false
-		if stored := m.world.database.models[ref.Name]; stored != nil {
+		if stored := m.world.database.models[modelName(ref)]; stored != nil {
 			found, ok = stored.rows[key]
 		}
 		if !ok {
 			return "", fmt.Errorf("as of %d: %w", at, carillon.ErrNotFound)
 		}
 		row = found
+		if m.world.bug == pauseIgnored {
+			row.Value = bytes.ReplaceAll(row.Value, []byte(`,"paused":true`), nil)
+		}
 		return fmt.Sprintf("as of %d", at), nil
 	})
 	return row, at, err
 }
 
 func (m sessionModels) Rows(ctx context.Context, ref carillon.ModelRef, after string, limit int) (rows []carillon.Row, err error) {
-	err = m.call(ctx, fmt.Sprintf("rows %s after %q", ref.Name, after), func(fate) (string, error) {
-		stored := m.world.database.models[ref.Name]
+	err = m.call(ctx, fmt.Sprintf("rows %s after %q", modelName(ref), after), func(fate) (string, error) {
+		stored := m.world.database.models[modelName(ref)]
 		if stored == nil {
 			return "none", nil
 		}
@@ -121,8 +125,6 @@ func (m sessionModels) Models(ctx context.Context) (infos []carillon.ModelInfo, 
 	})
 	return infos, err
 }
-
-func (m sessionModels) Switch(context.Context, string) error { return carillon.ErrUnsupported }
 
 // sessionSnapshots are the snapshots as a process reaches them.
 type sessionSnapshots struct{ *session }

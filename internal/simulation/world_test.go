@@ -18,6 +18,7 @@ type world struct {
 	plan  plan
 	bug   bug
 	began time.Time
+	quiet chan struct{} // closed when there are no more faults
 	halt  chan struct{} // closed when the run is over, by its end or by a violation
 
 	goroutines sync.WaitGroup
@@ -25,7 +26,9 @@ type world struct {
 	mu        sync.Mutex // guards all below, and all of the database and the audit
 	halted    bool
 	calm      bool           // no more faults
+	mended    bool           // what is started from now on can handle everything
 	taken     map[int64]bool // moments that are somebody's
+	traced    bool           // what happens is written down
 	trace     trace
 	database  *database
 	audit     *audit
@@ -37,7 +40,7 @@ type world struct {
 
 func newWorld(seed uint64, b bug) *world {
 	w := &world{
-		seed: seed, plan: newPlan(seed), bug: b, began: time.Now(), halt: make(chan struct{}),
+		seed: seed, plan: newPlan(seed), bug: b, began: time.Now(), halt: make(chan struct{}), quiet: make(chan struct{}),
 		taken: make(map[int64]bool), ops: make(map[string]*op),
 	}
 	w.database = newDatabase(w)
@@ -60,9 +63,19 @@ func (w *world) run(ctx context.Context) *violation {
 		w.working++
 		w.do(func() { c.work(ctx) })
 	}
+	w.working++
+	w.do(func() { (&operator{world: w}).work(ctx) })
+	w.do(func() {
+		w.pass(w.plan.deploy)
+		w.locked(func() {
+			w.mended = true
+			w.note("mended")
+		})
+	})
 	w.pass(between(w.roll("calm"), w.plan.faulty, w.plan.faulty+time.Second))
 	w.locked(func() {
 		w.calm = true
+		close(w.quiet)
 		w.note("calm")
 	})
 	w.settle()
@@ -162,6 +175,9 @@ func (w *world) roll(what string) *rand.Rand {
 
 // note adds to the trace; the caller holds the lock.
 func (w *world) note(format string, args ...any) {
+	if !w.traced {
+		return
+	}
 	w.trace.add(time.Since(w.began), fmt.Sprintf(format, args...))
 }
 
