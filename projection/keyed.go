@@ -20,7 +20,7 @@ type Model[S any] struct {
 	folds   map[string]fold[S]
 	err     error
 
-	print sync.Once // of the fingerprint, which folds samples
+	once  sync.Once // of the fingerprint, which folds samples
 	shape string
 }
 

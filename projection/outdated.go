@@ -26,7 +26,7 @@ const outdatedLook = time.Second
 type fingerprinted interface{ fingerprint() string }
 
 func (w *keyedWorker[S]) fingerprint() string {
-	w.model.print.Do(func() { w.model.shape = w.model.Fingerprint() })
+	w.model.once.Do(func() { w.model.shape = w.model.Fingerprint() })
 	return w.model.shape
 }
 

@@ -56,10 +56,15 @@ func (s *Store) DeadLetters() carillon.DeadLetters { return (*deadLetters)(s.mod
 func (s *Store) Close() error {
 	s.closed.Store(true)
 	for _, part := range []sync.Locker{&s.log.mu, &s.models.mu, &s.snapshots.mu} {
-		part.Lock() // whoever comes later sees that it is closed
-		part.Unlock()
+		await(part)
 	}
 	return nil
+}
+
+// await returns once nobody holds a lock who took it before; whoever takes it later sees that the store is closed.
+func await(part sync.Locker) {
+	part.Lock()
+	defer part.Unlock()
 }
 
 // Describe names the store.

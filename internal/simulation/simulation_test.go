@@ -31,10 +31,14 @@ type outcome struct {
 }
 
 // simulate runs one seed and writes down what happens.
-func simulate(t *testing.T, seed uint64, planted bug) outcome { return run(t, seed, planted, true) }
+func simulate(t *testing.T, seed uint64, planted bug) outcome {
+	t.Helper()
+	return run(t, seed, planted, true)
+}
 
 // look runs one seed, and again to write down what happens when something is found: that takes time, and most seeds find nothing.
 func look(t *testing.T, seed uint64, planted bug) outcome {
+	t.Helper()
 	o := run(t, seed, planted, false)
 	if o.found != nil {
 		again := simulate(t, seed, planted)
