@@ -14,6 +14,9 @@ import (
 	"github.com/carillon-go/carillon/internal/envelope"
 )
 
+// maxRoom bounds the events that room is made for before there are so many: callers ask for about as many as they expect.
+const maxRoom = 2048
+
 // collector turns rows into events, up to a limit.
 type collector struct {
 	names  *typeNames
@@ -21,7 +24,6 @@ type collector struct {
 	events []carillon.Recorded
 	types  []int32 // of the events whose types have no known name, by index, 0 for the others
 	more   bool
-	total  int64
 	head   carillon.Position // where the rows tell it
 	slab   []byte
 	text   []byte
@@ -30,38 +32,43 @@ type collector struct {
 // errFormat: rows come as text.
 var errFormat = errors.New("rows come in text form: leave out default_query_exec_mode, or set it to cache_statement or cache_describe")
 
-// collect reads all rows. Their columns are those that [columns] lists, the number of all rows found, and perhaps the head.
+// errOrder: rows do not come in the order of their positions.
+var errOrder = errors.New("rows out of order")
+
+// collect reads all rows. Their columns are those that [columns] lists, and whether more was found behind a row. A row without a
+// position tells the head.
 func (c *collector) collect(rows pgx.Rows) error {
 	defer rows.Close()
+	checked, last := false, carillon.Position(0)
 	for rows.Next() {
-		if c.events == nil {
-			for i, field := range rows.FieldDescriptions() {
-				if field.Format != pgx.BinaryFormatCode && i != 7 { // a text is the same in both
-					return errFormat
-				}
+		for i, field := range rows.FieldDescriptions() {
+			if !checked && field.Format != pgx.BinaryFormatCode && i != 7 { // a text is the same in both
+				return errFormat
 			}
 		}
+		checked = true
 		values := rows.RawValues()
-		if c.events == nil {
-			if len(values) > 9 {
-				c.head = carillon.Position(integer(values[9]))
-			}
-			if values[0] == nil {
-				continue // a head without events
-			}
-			c.total = integer(values[8])
-			c.events = make([]carillon.Recorded, 0, min(int(c.total), c.limit))
+		if values[0] == nil {
+			c.head = carillon.Position(integer(values[1]))
+			continue
 		}
 		if len(c.events) == c.limit {
-			break
+			continue
+		}
+		if c.events == nil {
+			c.events = make([]carillon.Recorded, 0, min(c.limit, maxRoom))
 		}
 		c.events = append(c.events, carillon.Recorded{})
-		if err := c.scan(values, &c.events[len(c.events)-1]); err != nil {
+		event := &c.events[len(c.events)-1]
+		if err := c.scan(values, event); err != nil {
 			return err
 		}
+		if event.Position <= last {
+			return errOrder
+		}
+		last, c.more = event.Position, values[8][0] != 0
 	}
 	rows.Close()
-	c.more = c.total > int64(len(c.events))
 	return rows.Err()
 }
 

@@ -13,12 +13,14 @@ import (
 const (
 	columns = "position, version, type, time, id, metadata, payload, stream"
 
-	// bounded ends a page of rows early, so that large events do not make large pages: the size before a row is what counts.
-	bounded = "SELECT " + columns + `, total FROM (SELECT *, count(*) OVER () AS total,
-		sum(octet_length(payload)) OVER (ORDER BY position) - octet_length(payload) AS before FROM (%s) found) sized
+	// bounded ends a page of rows early, so that large events do not make large pages: the size before a row is what counts. Each row
+	// says whether another one was found behind it.
+	bounded = "SELECT " + columns + `, followed FROM (SELECT *, lead(position) OVER sofar IS NOT NULL AS followed,
+		sum(octet_length(payload)) OVER sofar - octet_length(payload) AS before
+		FROM (%s) found WINDOW sofar AS (ORDER BY position ROWS UNBOUNDED PRECEDING)) sized
 		WHERE before <= 1048576 ORDER BY position`
-	// paged is one row at least: the head as the statement sees it.
-	paged       = "SELECT page.*, log.head FROM {{schema}}.log LEFT JOIN LATERAL (" + bounded + ") page ON true ORDER BY page.position"
+	// paged has one row more: the head as the statement sees it, in place of a version.
+	paged       = "(" + bounded + ") UNION ALL SELECT NULL, head, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM {{schema}}.log"
 	selectAll   = "SELECT " + columns + " FROM {{schema}}.events WHERE position > $1 AND position <= $3 ORDER BY position LIMIT $2"
 	selectFound = "SELECT " + columns + " FROM {{schema}}.events WHERE position IN (%s)"
 	selectOwn   = "SELECT " + columns + " FROM {{schema}}.events WHERE stream = $1 AND version > $2 ORDER BY version LIMIT $3"
