@@ -64,7 +64,8 @@ func (c Confirmation) String() string {
 type AckMode uint8
 
 const (
-	// AckEach settles each delivery by itself. After a crash what was not settled comes again, and nothing else.
+	// AckEach settles each delivery by itself. After a crash what was not settled comes again, and at most what was settled in the moment
+	// before.
 	AckEach AckMode = iota
 	// AckWatermark notes how far everything is settled, in each partition. After a crash what stands behind the first delivery that was
 	// not settled comes again too.

@@ -14,8 +14,8 @@ type Subscription interface {
 	// many are unsettled as the options allow.
 	Receive(ctx context.Context, limit int) ([]Delivery, error)
 
-	// Ack settles deliveries: they do not come again. After an error they may. What was lost in the meantime, see
-	// [Delivery.Lost], is passed over.
+	// Ack settles deliveries: they do not come again, unless the consumer dies before the broker has written it down, which some do a
+	// moment later. After an error they may come again too. What was lost in the meantime, see [Delivery.Lost], is passed over.
 	Ack(ctx context.Context, deliveries []Delivery) error
 
 	// Close leaves the subscription. Deliveries that were not settled go to another consumer, or come again, in their order; at

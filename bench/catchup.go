@@ -94,7 +94,7 @@ func catchUp(ctx context.Context, w *workspace) (*contest, error) {
 	byProduct := func(ctx context.Context, _ time.Duration) (result, error) { return p.catchUp(ctx, h) }
 	const (
 		handWhat    = "one SELECT, encoding/json, fold into a map, write it at the end in one transaction"
-		productWhat = "a keyed projection run by an engine from position 0 until it has passed the head, with encoding/json for its codec"
+		productWhat = "a keyed projection run by an engine from position 0 until it has passed the head"
 		against     = "scan + decode + fold in one loop"
 	)
 	return &contest{
@@ -122,15 +122,6 @@ func catchUp(ctx context.Context, w *workspace) (*contest, error) {
 	}, nil
 }
 
-// sameCodec is the codec of those who write by hand.
-type sameCodec struct{}
-
-func (sameCodec) ContentType() string { return carillon.ContentTypeJSON }
-
-func (sameCodec) Encode(value any) ([]byte, error) { return json.Marshal(value) }
-
-func (sameCodec) Decode(data []byte, target any) error { return json.Unmarshal(data, target) }
-
 // customersModel is the read model that is brought up to date.
 func customersModel() *projection.Model[Customer] {
 	return projection.Keyed("customers", projection.On(orderPlaced, func(c Customer, e OrderPlaced) Customer { return c.Placed(e) }))
@@ -148,7 +139,7 @@ func (p *product) catchUp(ctx context.Context, h history) (result, error) {
 	ended := make(chan error, 1)
 
 	watch := startWatch()
-	engine := projection.NewEngine(p.fresh(), p.store, projection.WithCodec(sameCodec{}))
+	engine := projection.NewEngine(p.fresh(), p.store)
 	if err := engine.Add(model); err != nil {
 		return result{}, err
 	}

@@ -26,7 +26,7 @@ func pgCatchUp(ctx context.Context, w *workspace) (*contest, error) {
 				run: func(ctx context.Context, _ time.Duration) (result, error) { return h.handCatchUp(ctx) },
 			},
 			{
-				name: pgProductCatchUp, unit: "events", what: "a keyed projection run by an engine from position 0 until it has passed the head, with encoding/json for its codec",
+				name: pgProductCatchUp, unit: "events", what: "a keyed projection run by an engine from position 0 until it has passed the head",
 				run: func(ctx context.Context, _ time.Duration) (result, error) { return h.product.catchUp(ctx, h.history) },
 			},
 		},
