@@ -1,0 +1,174 @@
+package topics
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/carillon-go/carillon"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestEven(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		partitions, consumers int
+		want                  []int
+	}{
+		{8, 1, []int{8}},
+		{8, 3, []int{3, 3, 2}},
+		{8, 8, []int{1, 1, 1, 1, 1, 1, 1, 1}},
+		{2, 3, []int{1, 1, 0}},
+	} {
+		names := make([]string, test.consumers)
+		for i := range names {
+			names[i] = fmt.Sprint("consumer-", i)
+		}
+		var got []int
+		for _, name := range names {
+			got = append(got, even(test.partitions, names, name))
+		}
+		if !slices.Equal(got, test.want) {
+			t.Errorf("%d partitions over %d consumers: %v, want %v", test.partitions, test.consumers, got, test.want)
+		}
+		if got := even(test.partitions, names, "stranger"); got != 0 {
+			t.Errorf("one that is not among them is to have %d", got)
+		}
+	}
+}
+
+// publication is one of messages from a position on.
+func publication(s *stream, first int64, count, size int) *Publication {
+	messages := make([]carillon.Message, count)
+	for i := range messages {
+		messages[i] = carillon.Message{ID: fmt.Sprint(first + int64(i)), Payload: make([]byte, size)}
+	}
+	p := s.publication(messages)
+	p.First = first
+	return p
+}
+
+// What a stream keeps in memory has no gaps, whatever other processes publish in between, and is bounded.
+func TestRecentMessages(t *testing.T) {
+	t.Parallel()
+	s := &stream{Topic: Topic{Partitions: 4}}
+	s.join(&consumer{more: make(chan struct{}, 1)})
+	for _, step := range []struct {
+		what  string
+		first int64
+		count int
+		after int64
+		want  int
+		ok    bool
+		head  int64
+	}{
+		{"the first", 1, 3, 0, 3, true, 3},
+		{"more behind them", 4, 2, 2, 3, true, 5},
+		{"behind those of another process", 9, 2, 8, 2, true, 10},
+		{"what the other process published is not there", 11, 1, 5, 0, false, 11},
+		{"what comes late is not kept", 6, 3, 8, 3, true, 11},
+		{"nothing is behind the last", 12, 1, 12, 0, true, 12},
+	} {
+		s.announce(publication(s, step.first, step.count, 1))
+		entries, head, ok := s.tail(step.after, 100)
+		if len(entries) != step.want || ok != step.ok || head != step.head {
+			t.Errorf("%s: %d entries of head %d, %v, want %d of %d, %v", step.what, len(entries), head, ok, step.want, step.head, step.ok)
+		}
+		for i, entry := range entries {
+			if entry.Position != step.after+1+int64(i) || entry.Message.ID != fmt.Sprint(entry.Position) {
+				t.Errorf("%s: entry %d is %s at %d", step.what, i, entry.Message.ID, entry.Position)
+			}
+		}
+	}
+	for first := int64(13); first < 30_000; first += 100 {
+		s.announce(publication(s, first, 100, 10))
+	}
+	if len(s.recent) > 2*recentMessages+100 || len(s.recent) < recentMessages/2 {
+		t.Errorf("%d small messages are kept", len(s.recent))
+	}
+	for first := s.head + 1; first < 31_000; first += 10 {
+		s.announce(publication(s, first, 10, 1<<20))
+		if s.size > recentBytes+10<<20 {
+			t.Fatalf("%d bytes are kept", s.size)
+		}
+	}
+	kept := 0
+	for i, entry := range s.recent {
+		kept += len(entry.Message.Payload)
+		if i > 0 && entry.Position != s.recent[i-1].Position+1 {
+			t.Fatalf("position %d follows %d", entry.Position, s.recent[i-1].Position)
+		}
+	}
+	if kept != s.size {
+		t.Errorf("%d bytes are kept, counted as %d", kept, s.size)
+	}
+}
+
+// Entries go to the lanes that have not read them, and lanes that leave get none.
+func TestFill(t *testing.T) {
+	t.Parallel()
+	fresh := newLane(Share{Partition: 0, Position: 4})
+	behind := newLane(Share{Partition: 1, Position: 1})
+	gone := newLane(Share{Partition: 2, Position: 0})
+	gone.gone = true
+	var entries []Entry
+	for position := int64(2); position <= 7; position++ {
+		entries = append(entries, Entry{Position: position, Partition: int(position) % 3})
+	}
+	queue := fill(nil, []*lane{fresh, behind, gone}, entries, 9)
+	var got []int64
+	for _, w := range queue {
+		got = append(got, w.entry.Position)
+	}
+	if want := []int64{4, 6, 7}; !slices.Equal(got, want) {
+		t.Errorf("positions %v are queued, want %v", got, want)
+	}
+	for what, l := range map[string]*lane{"fresh": fresh, "behind": behind} {
+		if l.scanned != 9 {
+			t.Errorf("the %s lane has read up to %d", what, l.scanned)
+		}
+	}
+	if fresh.checkpoint().Position != 5 || behind.checkpoint().Position != 3 {
+		t.Errorf("the checkpoints are %d and %d, want 5 and 3", fresh.checkpoint().Position, behind.checkpoint().Position)
+	}
+}
+
+// Shares in memory have one owner each, whose checkpoints alone count.
+func TestLocalShares(t *testing.T) {
+	t.Parallel()
+	noted := make(map[int]int64)
+	local := NewLocal(func(context.Context, int64) ([]int64, error) { return []int64{5, 6}, nil },
+		func(_ context.Context, _ int64, checkpoints []Checkpoint) error {
+			for _, c := range checkpoints {
+				noted[c.Partition] = c.Position
+			}
+			return nil
+		})
+	ctx := t.Context()
+	a, b := Member{Subscription: 1, Consumer: "a"}, Member{Subscription: 1, Consumer: "b"}
+	claimed, err := local.Claim(ctx, a, []int{0, 1})
+	if err != nil || len(claimed) != 2 || claimed[1] != (Share{Partition: 1, Consumer: "a", Epoch: 1, Position: 6}) {
+		t.Fatalf("claimed %+v, %v", claimed, err)
+	}
+	if claimed, err := local.Claim(ctx, b, []int{0, 1}); err != nil || len(claimed) != 0 {
+		t.Fatalf("what is another's was claimed: %+v, %v", claimed, err)
+	}
+	if err := local.Release(ctx, a, []Checkpoint{{Partition: 0, Epoch: 1, Position: 9}}); err != nil {
+		t.Fatal(err)
+	}
+	claimed, err = local.Claim(ctx, b, []int{0, 1})
+	if err != nil || len(claimed) != 1 || claimed[0] != (Share{Partition: 0, Consumer: "b", Epoch: 2, Position: 9}) {
+		t.Fatalf("claimed %+v, %v", claimed, err)
+	}
+	lost, err := local.Save(ctx, a, []Checkpoint{{Partition: 0, Epoch: 1, Position: 11}, {Partition: 1, Epoch: 1, Position: 12, Held: 3, Ahead: 2}})
+	if err != nil || !slices.Equal(lost, []int{0}) || noted[0] != 9 || noted[1] != 12 {
+		t.Errorf("lost %v, noted %v, %v", lost, noted, err)
+	}
+	if held, ahead := local.Held(1); held != 3 || ahead != 2 {
+		t.Errorf("%d held and %d settled ahead, want 3 and 2", held, ahead)
+	}
+}
