@@ -18,10 +18,21 @@ type outgoing struct {
 	messages []carillon.Message
 }
 
-// Publish adds messages to a topic when the update succeeds.
+// Publish adds messages to a topic when the update succeeds. The topic may become full until then: the update fails.
 func (u *update) Publish(name string, messages []carillon.Message) error {
 	t, err := u.models.topics.find(name)
 	if err != nil {
+		return err
+	}
+	count := int64(len(messages))
+	for _, out := range u.outbox {
+		if out.topic == t {
+			count += int64(len(out.messages))
+		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.takes(count); err != nil {
 		return err
 	}
 	u.outbox = append(u.outbox, outgoing{t, append([]carillon.Message(nil), messages...)})
@@ -60,17 +71,23 @@ func (u *update) admit() (release func(), err error) {
 	for _, t := range u.models.topics.inOrder(count) {
 		t.mu.Lock()
 		locked = append(locked, t)
-		switch {
-		case len(t.groups) == 0:
-			err = fmt.Errorf("topic %q has no subscription: %w", t.name, carillon.ErrUnroutable)
-		case t.limit > 0 && t.held()+count[t] > t.limit:
-			err = fmt.Errorf("topic %q holds %d messages: %w", t.name, t.limit, carillon.ErrTopicFull)
-		}
-		if err != nil {
+		if err := t.takes(count[t]); err != nil {
 			return release, err
 		}
 	}
 	return release, nil
+}
+
+// takes says why a topic, which is locked, cannot take so many messages, if it cannot.
+func (t *topic) takes(count int64) error {
+	switch {
+	case len(t.groups) == 0:
+		return fmt.Errorf("topic %q has no subscription: %w", t.name, carillon.ErrUnroutable)
+	case t.limit > 0 && t.held()+count > t.limit:
+		return fmt.Errorf("topic %q holds %d messages, and may hold %d: %w", t.name, t.held(), t.limit, carillon.ErrTopicFull)
+	default:
+		return nil
+	}
 }
 
 // exchange hands over what the update published and notes what it received. The topics are locked.
