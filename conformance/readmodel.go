@@ -13,8 +13,8 @@ import (
 )
 
 // ReadModel tests the read models of an adapter's store, its snapshots, and what it offers beside them: dead letters, leases, and
-// statements within the transaction of an update. It returns when all checks have ended. Of the options it knows [WithSizes],
-// [WithSeed] and [WithoutReopen].
+// within the transaction of an update statements, an outbox and an inbox. It returns when all checks have ended. Of the options it
+// knows [WithSizes], [WithSeed] and [WithoutReopen].
 func ReadModel(t *testing.T, open LogOpener, options ...LogOption) {
 	t.Helper()
 	settings, err := newSettings(os.Getenv, options...)
@@ -56,6 +56,8 @@ func readModelChecks() []check {
 		fenceChecks(),
 		parkingChecks(),
 		parkedKeyChecks(),
+		outboxChecks(),
+		inboxChecks(),
 	)
 }
 

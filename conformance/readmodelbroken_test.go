@@ -14,7 +14,7 @@ import (
 // brokenReadModels are the faults of the reference, and the checks that must each find them.
 func brokenReadModels() map[string]string {
 	return map[string]string{
-		"commits what fn failed at":                             "failed update, parking rolled back",
+		"commits what fn failed at":                             "failed update, parking rolled back, inbox rolled back",
 		"moves the checkpoint although fn failed":               "failed update, parking rolled back",
 		"makes a model although its first update failed":        "failed update",
 		"commits what fn panicked in":                           "panicked update, parking rolled back",
@@ -118,6 +118,25 @@ func brokenReadModels() map[string]string {
 		"discards any letter":                                   "discard",
 		"takes a discard that is refused for one that was made": "discard, discard race",
 		"looks for the first letter before it discards it":      "discard race",
+		"publishes outside the transaction":                     "outbox rolled back, outbox under way",
+		"publishes what fn failed at":                           "outbox rolled back",
+		"publishes what fn panicked in":                         "outbox rolled back",
+		"publishes nothing":                                     "outbox",
+		"publishes the first call of a transaction alone":       "outbox race",
+		"publishes messages backwards":                          "outbox, outbox race",
+		"publishes twice":                                       "outbox, outbox race",
+		"publishes some time after the commit":                  "outbox race",
+		"publishes to nowhere":                                  "outbox refused",
+		"drops what a full topic cannot take":                   "outbox refused",
+		"fails when a topic refuses":                            "outbox refused",
+		"has one inbox for all consumers":                       "inbox",
+		"takes a repaired message for the one it was":           "inbox",
+		"cuts the ids of received messages":                     "inbox",
+		"takes a message that comes twice at once for two":      "inbox",
+		"refuses a call in which some are known":                "inbox",
+		"takes every message for the first":                     "inbox, inbox rolled back, inbox reopened, inbox race",
+		"receives outside the transaction":                      "inbox rolled back",
+		"forgets what was received when it is closed":           "inbox reopened",
 	}
 }
 
@@ -187,6 +206,7 @@ func TestReadModelChecksThatCannotBeMadeSaySo(t *testing.T) {
 	for _, name := range []string{
 		"sql", "read models reopened", "lease claim", "lease expiry", "lease renewal", "lease release", "lease list", "lease race",
 		"fence", "fence under way", "fence race", "parked letters", "parking rolled back", "letter texts", "unpark", "retry", "discard", "discard race",
+		"outbox", "outbox rolled back", "outbox under way", "outbox refused", "outbox race", "inbox reopened",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

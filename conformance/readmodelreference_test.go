@@ -34,6 +34,7 @@ type state struct {
 	models  map[carillon.ModelRef]*modelState // by name and shadow
 	letters map[letterKey][]carillon.DeadLetter
 	retries map[letterKey]bool
+	inbox   map[inboxKey]bool
 }
 
 type modelState struct {
@@ -60,11 +61,13 @@ func newState() state {
 		models:  make(map[carillon.ModelRef]*modelState),
 		letters: make(map[letterKey][]carillon.DeadLetter),
 		retries: make(map[letterKey]bool),
+		inbox:   make(map[inboxKey]bool),
 	}
 }
 
 func (s state) clone() state {
 	copied := state{models: make(map[carillon.ModelRef]*modelState), letters: make(map[letterKey][]carillon.DeadLetter), retries: maps.Clone(s.retries)}
+	copied.inbox = maps.Clone(s.inbox)
 	for ref, m := range s.models {
 		copied.models[ref] = &modelState{checkpoints: maps.Clone(m.checkpoints), rows: maps.Clone(m.rows)}
 	}
@@ -101,6 +104,8 @@ func (r *reference) Close() error {
 		r.state.letters = make(map[letterKey][]carillon.DeadLetter)
 	case "forgets snapshots when it is closed":
 		clear(r.cache)
+	case "forgets what was received when it is closed":
+		clear(r.state.inbox)
 	}
 	return r.Store.Close()
 }
@@ -165,6 +170,9 @@ func (m *referenceModels) Update(ctx context.Context, ref carillon.ModelRef, dur
 		if !finished && r.is("commits what fn panicked in") {
 			r.state = tx.state
 		}
+		if !finished && r.is("publishes what fn panicked in") {
+			_ = r.deliver(tx.outbox, nil) // the panic goes on
+		}
 	}()
 	err := fn(tx)
 	finished = true
@@ -181,6 +189,9 @@ func (t *referenceTx) end(ctx context.Context, durability carillon.Durability, e
 	r := t.r
 	if err == nil && !r.is("lets fn overlook that a lease is lost") {
 		err = t.lost
+	}
+	if publishing := t.publish(err == nil); err == nil {
+		err = publishing
 	}
 	switch {
 	case err != nil && r.is("commits what fn failed at"):
@@ -222,6 +233,7 @@ type referenceTx struct {
 	state  state
 	fenced bool
 	lost   error
+	outbox []outgoing
 }
 
 func (t *referenceTx) open() {
