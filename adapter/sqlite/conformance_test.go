@@ -25,3 +25,10 @@ func TestReadModelConformance(t *testing.T) {
 		return File(filepath.Join(t.TempDir(), "models.db"))
 	})
 }
+
+func TestBrokerConformance(t *testing.T) {
+	t.Parallel()
+	conformance.Broker(t, func(t testing.TB) carillon.BrokerOpener {
+		return conformance.StoreBroker(File(filepath.Join(t.TempDir(), "topics.db")))
+	})
+}

@@ -2,6 +2,8 @@ package sqlite
 
 import (
 	"context"
+	"fmt"
+	"time"
 
 	"github.com/carillon-go/carillon"
 )
@@ -20,10 +22,11 @@ const (
 
 // Source is a SQLite file that can be opened.
 type Source struct {
-	path      string
-	loss      Loss
-	cacheSize int
-	readOnly  bool
+	path           string
+	loss           Loss
+	cacheSize      int
+	inboxRetention time.Duration
+	readOnly       bool
 	// networkFilesystem names the filesystem of a path when it is a network one; tests replace it.
 	networkFilesystem func(path string) (string, error)
 	// vfs names SQLite's layer over files for the writer, empty for the system's; tests put a faulty one there.
@@ -44,7 +47,7 @@ func CacheSize(bytes int) Option { return func(s *Source) { s.cacheSize = bytes 
 
 // File names a database file; opening it makes it if it is not there.
 func File(path string, options ...Option) *Source {
-	s := &Source{path: path, cacheSize: 8 << 20, networkFilesystem: networkFilesystem}
+	s := &Source{path: path, cacheSize: 8 << 20, inboxRetention: defaultInboxRetention, networkFilesystem: networkFilesystem}
 	for _, option := range options {
 		option(s)
 	}
@@ -80,5 +83,7 @@ func (s *Source) Describe() carillon.Description {
 		LastCommits: "a power cut may undo the last commits (synchronous=NORMAL)",
 		WholeFile:   "a power cut may corrupt the file (synchronous=OFF)",
 	}[s.loss]
-	return carillon.Description{Kind: "store", Name: "sqlite", Detail: map[string]string{"file": s.path, "durability": durability}}
+	return carillon.Description{Kind: "store", Name: "sqlite", Detail: map[string]string{
+		"file": s.path, "durability": durability, "inbox": fmt.Sprintf("receipts of handled messages are kept for %v", s.inboxRetention),
+	}}
 }

@@ -22,7 +22,8 @@ var updateGolden = flag.Bool("update", false, "write the golden store of the pre
 const (
 	golden1      = "testdata/v1.sqlite" // the log, read models and snapshots
 	golden2      = "testdata/v2.sqlite" // and dead letters
-	newestGolden = golden2
+	golden3      = "testdata/v3.sqlite" // and topics and the inbox
+	newestGolden = golden3
 )
 
 func goldenEvents() []carillon.Message {
@@ -62,6 +63,7 @@ func writeGolden(t *testing.T, path string) {
 		store.ReadModels().Update(t.Context(), carillon.ModelRef{Name: "mails"}, carillon.Flushed, parkGolden),
 		store.(*Store).DeadLetters().Retry(t.Context(), "mails", "1"),
 		store.Snapshots().SaveSnapshot(t.Context(), carillon.Snapshot{Key: "order-1", At: 1, Fingerprint: "f", State: []byte("s")}),
+		writeGoldenTopics(t.Context(), store.(*Store)),
 		store.Close())
 	if err != nil {
 		t.Fatal(err)
@@ -90,13 +92,14 @@ func TestGoldenStores(t *testing.T) {
 		_ = os.Remove(newestGolden + ".lock")
 	}
 	t.Parallel()
-	for golden, letters := range map[string][]carillon.DeadLetter{golden1: nil, golden2: goldenLetters()} {
+	for golden, letters := range map[string][]carillon.DeadLetter{golden1: nil, golden2: goldenLetters(), golden3: goldenLetters()} {
 		t.Run(filepath.Base(golden), func(t *testing.T) {
 			t.Parallel()
 			path := goldenCopy(t, golden)
 			readGolden(t, path)
 			readGoldenLetters(t, File(path), letters)
 			readGoldenLetters(t, ReadOnly(path), letters)
+			readGoldenTopics(t, path, golden == golden3)
 		})
 	}
 }
@@ -201,7 +204,7 @@ func TestAnOldStoreIsNotMigratedForReading(t *testing.T) {
 // A store that is open for reading takes no orders about dead letters.
 func TestDeadLettersOfAReadOnlyStore(t *testing.T) {
 	t.Parallel()
-	path := goldenCopy(t, golden2)
+	path := goldenCopy(t, newestGolden)
 	letters := openFile(t, ReadOnly(path)).(*Store).DeadLetters()
 	if err := letters.Retry(t.Context(), "mails", "1"); !errors.Is(err, carillon.ErrUnsupported) {
 		t.Errorf("Retry: %v, want %v", err, carillon.ErrUnsupported)

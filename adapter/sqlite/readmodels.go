@@ -9,6 +9,7 @@ import (
 	"github.com/ncruces/go-sqlite3"
 
 	"github.com/carillon-go/carillon"
+	"github.com/carillon-go/carillon/internal/topics"
 )
 
 // readModels are the read models of a store.
@@ -31,22 +32,33 @@ func (r *readModels) Update(ctx context.Context, ref carillon.ModelRef, durabili
 		return err
 	}
 	defer w.unlock()
-	return w.transaction(ctx, func() error {
-		tx := &update{conn: w.conn, ref: ref, session: w.session}
+	tx := &update{conn: w.conn, writer: w, hub: s.hub, ref: ref, session: w.session}
+	err := w.transaction(ctx, func() error {
 		if err := tx.open(); err != nil {
 			return err
 		}
-		return fn(tx)
+		if err := fn(tx); err != nil {
+			return err
+		}
+		return tx.broken
 	})
+	if err == nil {
+		s.hub.Announce(tx.published)
+	}
+	return err
 }
 
 // update is one read model inside the writer's transaction.
 type update struct {
 	conn       *connection
+	writer     *writer
+	hub        *topics.Hub
 	ref        carillon.ModelRef
 	session    *sql.Conn
 	id         int64
 	checkpoint carillon.Position
+	published  []*topics.Publication
+	broken     error // messages were written in part
 }
 
 // open finds the model's number, giving it one when it is new.

@@ -14,6 +14,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/carillon-go/carillon"
+	"github.com/carillon-go/carillon/internal/topics"
 )
 
 // Store is an open SQLite file.
@@ -24,6 +25,7 @@ type Store struct {
 	readers *readers
 	names   *typeNames
 	readSQL *sql.DB
+	hub     *topics.Hub
 	closed  atomic.Bool
 	once    sync.Once
 }
@@ -41,6 +43,7 @@ func open(ctx context.Context, source Source) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{source: source, names: newTypeNames()}
+	s.hub = newHub(s)
 	if err := s.open(ctx); err != nil {
 		if s.lock != nil {
 			err = explain(err, source.path)
@@ -146,6 +149,7 @@ func (s *Store) Describe() carillon.Description { return s.source.Describe() }
 func (s *Store) Close() error {
 	var err error
 	s.once.Do(func() {
+		err = s.hub.Close()
 		s.closed.Store(true)
 		if s.readSQL != nil {
 			err = errors.Join(err, s.readSQL.Close())

@@ -27,6 +27,7 @@ type writer struct {
 	conn     *connection // the same connection, without database/sql in between
 	level    carillon.Durability
 	poisoned error // why the connection must be reopened before the next use
+	received int   // receipts since old ones were deleted
 	state    logState
 	rows     rows
 }
