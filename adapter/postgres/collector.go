@@ -72,13 +72,15 @@ func (c *collector) collect(rows pgx.Rows) error {
 	return rows.Err()
 }
 
-// integer reads a bigint or an integer; NULL reads as 0.
+// integer reads a bigint, an integer or a smallint; NULL reads as 0.
 func integer(value []byte) int64 {
 	switch len(value) {
 	case 8:
 		return int64(binary.BigEndian.Uint64(value))
 	case 4:
 		return int64(int32(binary.BigEndian.Uint32(value)))
+	case 2:
+		return int64(int16(binary.BigEndian.Uint16(value)))
 	default:
 		return 0
 	}

@@ -48,3 +48,19 @@ func TestReadModelConformanceThroughPgBouncer(t *testing.T) {
 		return URL(url, Schema(backends.Schema(t, url)), PgBouncer(), Configure(few))
 	})
 }
+
+func TestBrokerConformance(t *testing.T) {
+	t.Parallel()
+	url := backends.Variable(t, backends.Postgres)
+	conformance.Broker(t, func(t testing.TB) carillon.BrokerOpener {
+		return conformance.StoreBroker(URL(url, Schema(backends.Schema(t, url)), Configure(few)))
+	})
+}
+
+func TestBrokerConformanceThroughPgBouncer(t *testing.T) {
+	t.Parallel()
+	url := backends.Variable(t, backends.PgBouncer)
+	conformance.Broker(t, func(t testing.TB) carillon.BrokerOpener {
+		return conformance.StoreBroker(URL(url, Schema(backends.Schema(t, url)), PgBouncer(), Configure(few)))
+	})
+}

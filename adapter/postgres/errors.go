@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -49,6 +51,17 @@ func undecided(err error) bool {
 		return failure.Severity == "FATAL" || failure.Severity == "PANIC"
 	}
 	return !pgconn.SafeToRetry(err) || errors.Is(err, pgconn.ErrConnClosed)
+}
+
+// lostConnection reports that a statement failed because the server cannot be reached, or ends.
+func lostConnection(err error) bool {
+	if failure, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return failure.Severity == "FATAL" || failure.Severity == "PANIC"
+	}
+	var network net.Error
+	_, connecting := errors.AsType[*pgconn.ConnectError](err)
+	return connecting || errors.Is(err, pgconn.ErrConnClosed) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) ||
+		errors.As(err, &network) || pgconn.SafeToRetry(err)
 }
 
 // ended prefers the context's error: a driver reports a cancelled call in its own words.

@@ -182,3 +182,13 @@ func (p *proxy) deliver(t testing.TB) []byte {
 	}
 	return answer[:n]
 }
+
+// cut breaks all connections, and refuses new ones.
+func (p *proxy) cut() {
+	_ = p.listener.Close()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for conn := range p.open {
+		_ = conn.Close()
+	}
+}

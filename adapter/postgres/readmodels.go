@@ -66,6 +66,8 @@ func (r *readModels) Update(ctx context.Context, ref carillon.ModelRef, durabili
 		}
 		return ended(ctx, err)
 	}
+	s.hub.Announce(u.published)
+	s.pruneReceipts(ctx, conn, u.received)
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -14,11 +15,16 @@ import (
 
 // Source is a PostgreSQL database to open. It implements [carillon.Opener].
 type Source struct {
-	url        string
-	schema     string
-	pooled     bool
-	existing   bool
-	configure  func(*pgxpool.Config)
+	url       string
+	schema    string
+	pooled    bool
+	existing  bool
+	configure func(*pgxpool.Config)
+
+	possibleLoss   bool
+	brokerTimeout  time.Duration
+	inboxRetention time.Duration
+
 	beforeDone func() // called between an append and its commit, by tests
 }
 
@@ -44,7 +50,7 @@ func Configure(change func(*pgxpool.Config)) Option { return func(s *Source) { s
 // URL names a database, such as postgres://user@host/name or in any form that libpq knows; parameters that pgx adds, such as
 // pool_max_conns, are honoured. It does no I/O.
 func URL(url string, options ...Option) Source {
-	s := Source{url: url, schema: "carillon"}
+	s := Source{url: url, schema: "carillon", inboxRetention: defaultInboxRetention}
 	for _, option := range options {
 		option(&s)
 	}
@@ -83,5 +89,7 @@ func (s Source) Describe() carillon.Description {
 		place := url.URL{Scheme: "postgres", Host: fmt.Sprintf("%s:%d", config.Host, config.Port), Path: "/" + config.Database}
 		name = place.String()
 	}
-	return carillon.Description{Kind: "store", Name: name, Detail: map[string]string{"schema": s.schema}}
+	return carillon.Description{Kind: "store", Name: name, Detail: map[string]string{
+		"schema": s.schema, "inbox": fmt.Sprintf("receipts of handled messages are kept for %v", s.inboxRetention),
+	}}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/carillon-go/carillon"
+	"github.com/carillon-go/carillon/internal/topics"
 )
 
 // Store is an open schema of a PostgreSQL database. Any number of processes may have it open.
@@ -23,7 +24,10 @@ type Store struct {
 	reserve  *pgxpool.Pool // one connection beside the pool, for leases and for the lock of migrations
 	db       *sql.DB       // the pool's connections as database/sql knows them
 	names    *typeNames
-	session  uuid.UUID // this store's, for as long as it is open
+	hub      *topics.Hub
+	unsafe   string       // the setting that lets power take what was confirmed
+	received atomic.Int64 // receipts since old ones were deleted
+	session  uuid.UUID    // this store's, for as long as it is open
 	attempts attempts
 	closed   atomic.Bool
 	once     sync.Once
@@ -47,6 +51,7 @@ func open(ctx context.Context, source Source, config *pgxpool.Config) (*Store, e
 	if err := s.prepare(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s, schema %s: %w", source.Describe().Name, source.schema, translate(err)), s.Close())
 	}
+	s.hub = newHub(s)
 	return s, nil
 }
 
@@ -60,7 +65,9 @@ func reserved(config *pgxpool.Config) *pgxpool.Config {
 
 func (s *Store) prepare(ctx context.Context) error {
 	var isolation, version string
-	err := s.pool.QueryRow(ctx, "SELECT current_setting('default_transaction_isolation'), current_setting('server_version_num')").Scan(&isolation, &version)
+	err := s.pool.QueryRow(ctx, `SELECT current_setting('default_transaction_isolation'), current_setting('server_version_num'),
+		CASE WHEN current_setting('fsync') = 'off' THEN 'fsync' WHEN current_setting('synchronous_commit') = 'off' THEN 'synchronous_commit'
+			WHEN current_setting('full_page_writes') = 'off' THEN 'full_page_writes' ELSE '' END`).Scan(&isolation, &version, &s.unsafe)
 	if err != nil {
 		return err
 	}
@@ -102,8 +109,11 @@ func (s *Store) Describe() carillon.Description { return s.source.Describe() }
 func (s *Store) Close() error {
 	var err error
 	s.once.Do(func() {
+		if s.hub != nil {
+			err = s.hub.Close()
+		}
 		s.closed.Store(true)
-		err = s.db.Close()
+		err = errors.Join(err, s.db.Close())
 		s.pool.Close()
 		s.reserve.Close()
 	})

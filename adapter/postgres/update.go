@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/carillon-go/carillon"
+	"github.com/carillon-go/carillon/internal/topics"
 )
 
 // update is one read model inside a transaction.
@@ -23,6 +24,8 @@ type update struct {
 	checkpoint carillon.Position
 	moved      bool
 	lost       error // a fence did not hold
+	published  []*topics.Publication
+	received   int // receipts
 }
 
 // Tx returns the transaction of a projection's update, for statements that pgx offers and database/sql does not. ok is false when the
@@ -87,12 +90,16 @@ func (u *update) flush() error {
 	if u.lost != nil {
 		return u.lost
 	}
-	if !u.moved {
+	batch := &pgx.Batch{}
+	if u.moved {
+		batch.Queue(u.store.texts.fill("UPDATE {{schema}}.checkpoints SET position = $3 WHERE model = $1 AND segment = $2"),
+			u.id, u.ref.Segment, int64(u.checkpoint))
+	}
+	u.queuePublished(batch)
+	if batch.Len() == 0 {
 		return nil
 	}
-	_, err := u.tx.Exec(u.ctx, u.store.texts.fill("UPDATE {{schema}}.checkpoints SET position = $3 WHERE model = $1 AND segment = $2"),
-		u.id, u.ref.Segment, int64(u.checkpoint))
-	return err
+	return u.tx.SendBatch(u.ctx, batch).Close()
 }
 
 func (u *update) Checkpoint() (carillon.Position, error) { return u.checkpoint, nil }

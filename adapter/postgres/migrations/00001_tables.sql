@@ -101,3 +101,64 @@ CREATE TABLE {{schema}}.retries (
     key      bytea NOT NULL,
     PRIMARY KEY (consumer, key)
 );
+
+-- Whoever publishes to a topic locks its row as the last step: positions are given in the order of commits, without gaps.
+CREATE TABLE {{schema}}.topics (
+    id         integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name       text NOT NULL COLLATE "C" UNIQUE,
+    partitions integer NOT NULL,
+    retention  interval NOT NULL,
+    maximum    bigint NOT NULL, -- of messages that wait; 0 is any number
+    last       bigint NOT NULL DEFAULT 0
+) WITH (fillfactor = 10);
+
+CREATE TABLE {{schema}}.messages (
+    topic     integer NOT NULL,
+    position  bigint NOT NULL,
+    partition smallint NOT NULL,
+    kind      smallint NOT NULL,
+    time      bigint NOT NULL, -- microseconds since 1970, UTC
+    published timestamptz NOT NULL DEFAULT now(),
+    type      text NOT NULL,
+    id        bytea NOT NULL,  -- a UUID as 16 bytes, any other id as a zero byte and its text
+    metadata  bytea,
+    payload   bytea NOT NULL,
+    PRIMARY KEY (topic, position)
+);
+ALTER TABLE {{schema}}.messages ALTER COLUMN payload SET STORAGE EXTERNAL;
+
+CREATE TABLE {{schema}}.subscriptions (
+    id      integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    topic   integer NOT NULL REFERENCES {{schema}}.topics,
+    name    text NOT NULL COLLATE "C",
+    changed bigint NOT NULL DEFAULT 0, -- counted up when a consumer comes or goes, or gives a partition up
+    UNIQUE (topic, name)
+) WITH (fillfactor = 10);
+
+CREATE TABLE {{schema}}.shares (
+    subscription integer NOT NULL REFERENCES {{schema}}.subscriptions,
+    partition    integer NOT NULL,
+    position     bigint NOT NULL, -- everything up to it is settled
+    consumer     text NOT NULL DEFAULT '' COLLATE "C",
+    epoch        bigint NOT NULL DEFAULT 0,
+    expires      timestamptz NOT NULL DEFAULT '-infinity',
+    held         bigint NOT NULL DEFAULT 0,
+    ahead        bigint NOT NULL DEFAULT 0, -- settled behind one that is not
+    PRIMARY KEY (subscription, partition)
+) WITH (fillfactor = 10);
+
+CREATE TABLE {{schema}}.consumers (
+    subscription integer NOT NULL REFERENCES {{schema}}.subscriptions,
+    name         text NOT NULL COLLATE "C",
+    expires      timestamptz NOT NULL,
+    PRIMARY KEY (subscription, name)
+) WITH (fillfactor = 10);
+
+CREATE TABLE {{schema}}.inbox (
+    consumer text NOT NULL COLLATE "C",
+    message  bytea NOT NULL, -- a UUID as 16 bytes, any other id as a zero byte and its text
+    revision integer NOT NULL,
+    time     timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (consumer, message, revision)
+);
+CREATE INDEX inbox_time ON {{schema}}.inbox (time);
