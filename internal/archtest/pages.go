@@ -14,11 +14,13 @@ import (
 )
 
 var (
-	pageLink = regexp.MustCompile(`\]\(([^)\s#]+)(?:#[^)]*)?\)`)
-	goName   = regexp.MustCompile("`([a-z][a-z0-9]*)\\.([A-Z][A-Za-z0-9]*(?:\\.[A-Z][A-Za-z0-9]*)?)`")
+	pageLink  = regexp.MustCompile(`\]\(([^)\s#]+)(?:#[^)]*)?\)`)
+	codeBlock = regexp.MustCompile("(?s)```.*?```")
+	goName    = regexp.MustCompile("`([a-z][a-z0-9]*)\\.([A-Z][A-Za-z0-9]*(?:\\.[A-Z][A-Za-z0-9]*)?)`")
 )
 
-// CheckLinks returns every relative link in the module's Markdown files that leads nowhere, as a sentence, in order.
+// CheckLinks returns every relative link in the module's Markdown files that leads nowhere, as a sentence, in order. What looks like
+// one in code is none.
 func CheckLinks(root string) ([]string, error) {
 	t, err := readTree(root)
 	if err != nil {
@@ -30,7 +32,7 @@ func CheckLinks(root string) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, match := range pageLink.FindAllStringSubmatch(string(content), -1) {
+		for _, match := range pageLink.FindAllStringSubmatch(codeBlock.ReplaceAllString(string(content), ""), -1) {
 			target := match[1]
 			if strings.Contains(target, ":") {
 				continue
