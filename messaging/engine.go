@@ -125,6 +125,19 @@ func (e *Engine) Run(ctx context.Context) error {
 	return e.close()
 }
 
+// Ready waits until the topics are declared: what others publish from then on is kept for this service's consumers.
+func (e *Engine) Ready(ctx context.Context) error {
+	if e.Idle() {
+		return ctx.Err()
+	}
+	select {
+	case <-e.declared:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // open opens the broker.
 func (e *Engine) open(ctx context.Context) error {
 	switch {
@@ -213,10 +226,8 @@ func (e *Engine) maxPayload() int {
 
 // publish hands messages to the store's topic, or to the broker.
 func (e *Engine) publish(ctx context.Context, topic string, messages []carillon.Message) error {
-	select {
-	case <-e.declared:
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := e.Ready(ctx); err != nil {
+		return err
 	}
 	for i := range messages {
 		if err := messages[i].CheckPublished(e.maxPayload()); err != nil {

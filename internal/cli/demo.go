@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -16,7 +17,6 @@ import (
 	"github.com/carillon-go/carillon/app"
 	"github.com/carillon-go/carillon/examples/shop"
 	"github.com/carillon-go/carillon/examples/shop/retail"
-	"github.com/carillon-go/carillon/examples/shop/services"
 	"github.com/carillon-go/carillon/rest"
 )
 
@@ -36,9 +36,14 @@ type demo struct {
 	rejects   string
 	store     storeFlag
 	services  bool
+	processes bool
+	service   string
+	broker    brokerFlag
 	exit      bool
 	json      bool
 	std       *stdio
+	children  sync.WaitGroup
+	others    progressOf // how far the other services have come, nil when there are none
 }
 
 func newDemo(std *stdio) *cobra.Command {
@@ -53,7 +58,8 @@ func newDemo(std *stdio) *cobra.Command {
 			"Afterwards it prints what the log holds and what this run met again. --sample needs no file; the same number makes the\n" +
 			"same invoices.\n\n" +
 			"--services runs the shop as five services that hand each other messages: every order is paid, reserved, shipped and\n" +
-			"its customer told, once. With --exit it stops when they have come to the end of it.",
+			"its customer told, once. With --exit it stops when they have come to the end of it. They run in this process, or with\n" +
+			"--processes each in one of its own, on a store of its own in the data directory.",
 		Example: "  carillon demo --sample 1000\n" +
 			"  carillon demo --dir data --import online-retail.csv.gz --exit --json",
 		Args: arguments(0, 0),
@@ -67,6 +73,9 @@ func newDemo(std *stdio) *cobra.Command {
 	flags.IntVar(&d.sample, "sample", 0, "feed this `NUMBER` of generated invoices instead")
 	flags.StringVar(&d.rejects, "rejects", "", "the `FILE` for rows that are not accepted (default rejects.csv of the data directory)")
 	flags.BoolVar(&d.services, "services", false, "run payments, inventory, shipping and notifications too, with topics between them")
+	flags.BoolVar(&d.processes, "processes", false, "run each of the services in a process of its own, with the broker of --broker between them")
+	flags.StringVar(&d.service, "service", "", "run one service other than orders, `NAME`, alone")
+	flags.StringVar(&d.broker.url, "broker", "", "move messages through the broker of this `URL` in place of the store's topics: "+brokerForms)
 	flags.BoolVar(&d.exit, "exit", false, "stop when the import is done and every read model has caught up")
 	flags.BoolVar(&d.json, "json", false, "print the summary as one JSON object on the last line")
 	return command
@@ -89,6 +98,9 @@ func (d *demo) run(ctx context.Context) (err error) {
 	if err := d.rejectTo(input, directory); err != nil {
 		return err
 	}
+	if d.service != "" {
+		return d.serveOne(ctx, directory)
+	}
 	return d.serve(ctx, directory, input)
 }
 
@@ -104,6 +116,9 @@ func (d *demo) check() error {
 	}
 	if d.store.url != "" && d.directory != "" {
 		return usagef("--store and --dir: say one of them")
+	}
+	if err := d.checkServices(); err != nil {
+		return err
 	}
 	if d.rejects != "" && d.file == "" && d.sample == 0 {
 		return usagef("--rejects: nothing is imported: say --import or --sample")
@@ -144,9 +159,11 @@ func (d *demo) serve(ctx context.Context, directory string, input *feed) error {
 		return err
 	}
 	parts := []carillon.Describer{app.LogTo(logger)}
-	if d.services {
-		parts = append(parts, services.All(services.NewTopics())...)
+	more, err := d.serviceParts()
+	if err != nil {
+		return err
 	}
+	parts = append(parts, more...)
 	service, server := shop.New(opener, d.address, parts...)
 	// An interrupt ends the use of the service first, and the service after it.
 	serving, stopService := context.WithCancel(context.WithoutCancel(ctx))
@@ -163,6 +180,8 @@ func (d *demo) serve(ctx context.Context, directory string, input *feed) error {
 	if err == nil && !d.exit {
 		<-using.Done()
 	}
+	stopUse()
+	d.children.Wait()
 	stopService()
 	if failure := <-ended; failure != nil {
 		err = failure // the cause of err, if there is one
@@ -194,6 +213,9 @@ func (d *demo) use(ctx context.Context, directory string, service *app.App, serv
 		return err
 	}
 	d.announce(address, directory)
+	if err := d.startServices(ctx, running, directory); err != nil {
+		return err
+	}
 	if !input.exists() && !d.exit {
 		return nil
 	}
@@ -202,8 +224,8 @@ func (d *demo) use(ctx context.Context, directory string, service *app.App, serv
 	if err == nil {
 		s, err = summarise(ctx, running, done)
 	}
-	if err == nil && d.services {
-		s.Services, err = awaitServices(ctx, running, s.Orders)
+	if err == nil && d.others != nil {
+		s.Services, err = awaitServices(ctx, s.Orders, d.others)
 	}
 	if err != nil {
 		return d.broken(ctx, err, running, input, directory)

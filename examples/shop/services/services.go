@@ -7,6 +7,7 @@ import (
 
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/app"
+	"github.com/carillon-go/carillon/codec"
 	"github.com/carillon-go/carillon/examples/shop/money"
 	"github.com/carillon-go/carillon/messaging"
 )
@@ -55,36 +56,41 @@ type Progress struct {
 	Notifications int64        `json:"notifications"`
 }
 
-// ProgressOf reads how far a service has come, of what its store holds.
+// ProgressOf reads how far the services have come that share a running service's store.
 func ProgressOf(ctx context.Context, running *app.Running) (Progress, error) {
-	var p Progress
-	paid, err := row[Paid](ctx, running, "paid")
+	return ProgressIn(ctx, running.Store)
+}
+
+// ProgressIn reads how far the services have come whose store this is.
+func ProgressIn(ctx context.Context, store carillon.Store) (Progress, error) {
+	paid, err := row[Paid](ctx, store, "paid")
 	if err != nil {
-		return p, err
+		return Progress{}, err
 	}
-	sent, err := row[Sent](ctx, running, "sent")
+	sent, err := row[Sent](ctx, store, "sent")
 	if err != nil {
-		return p, err
+		return Progress{}, err
 	}
-	reserved, err := messaging.Kept[Reserved](ctx, running.Messages, "inventory", everything)
+	kept := messaging.NewEngine(store)
+	reserved, err := messaging.Kept[Reserved](ctx, kept, "inventory", everything)
 	if err != nil {
-		return p, err
+		return Progress{}, err
 	}
-	notified, err := messaging.Kept[Notified](ctx, running.Messages, "notifications", everything)
+	notified, err := messaging.Kept[Notified](ctx, kept, "notifications", everything)
 	return Progress{
 		Payments: paid.Payments, Paid: paid.Sum, Shipments: sent.Shipments, Units: reserved.Units, Notifications: notified.Notifications,
 	}, err
 }
 
-// row reads the only row of a read model, which a service may not have.
-func row[S any](ctx context.Context, running *app.Running, model string) (S, error) {
+// row reads the only row of a read model, which a store may not have.
+func row[S any](ctx context.Context, store carillon.Store, model string) (S, error) {
 	var state S
-	found, _, err := running.Store.ReadModels().Row(ctx, carillon.ModelRef{Name: model}, everything)
+	found, _, err := store.ReadModels().Row(ctx, carillon.ModelRef{Name: model}, everything)
 	if errors.Is(err, carillon.ErrNotFound) {
 		return state, nil
 	}
 	if err == nil {
-		err = running.Codec.Decode(found.Value, &state)
+		err = codec.JSON().Decode(found.Value, &state)
 	}
 	return state, err
 }
