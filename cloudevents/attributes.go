@@ -68,6 +68,9 @@ func Attributes(m *carillon.Message) iter.Seq2[string, string] {
 
 // eachHeader yields the headers that are attributes, and then the others in one.
 func eachHeader(all map[string]string, yield func(string, string) bool) bool {
+	if len(all) == 0 {
+		return true
+	}
 	var rest map[string]string
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		switch {
