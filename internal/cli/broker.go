@@ -6,9 +6,10 @@ import (
 
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/adapter/jetstream"
+	"github.com/carillon-go/carillon/adapter/kafka"
 )
 
-const brokerForms = "nats://HOST:PORT"
+const brokerForms = "nats://HOST:PORT or kafka://HOST:PORT, and ?prefix=NAME to tell demos on one broker apart"
 
 // brokerFlag is a broker named on the command line.
 type brokerFlag struct{ url string }
@@ -16,12 +17,23 @@ type brokerFlag struct{ url string }
 // opener gives the broker a URL names.
 func (b brokerFlag) opener() (carillon.BrokerOpener, error) {
 	scheme, _, _ := strings.Cut(b.url, ":")
-	if _, err := url.Parse(b.url); err != nil {
+	parsed, err := url.Parse(b.url)
+	if err != nil {
 		return nil, usagef("--broker: the URL cannot be read: name a broker as %s", brokerForms) // it may hold a password
 	}
+	parameters := parsed.Query()
+	prefix := parameters.Get("prefix")
+	parameters.Del("prefix")
+	parsed.RawQuery = parameters.Encode()
 	switch strings.ToLower(scheme) {
 	case "nats", "tls":
-		return jetstream.Server(b.url), nil
+		var options []jetstream.Option
+		if prefix != "" {
+			options = append(options, jetstream.Prefix(prefix))
+		}
+		return jetstream.Server(parsed.String(), options...), nil
+	case "kafka":
+		return kafka.URL(b.url), nil // which knows the parameter
 	default:
 		return nil, usagef("--broker: no brokers of that kind here: name one as %s", brokerForms)
 	}
