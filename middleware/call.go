@@ -7,8 +7,8 @@ import (
 	"github.com/carillon-go/carillon"
 )
 
-// Call makes a call under policies, the first outermost. The name stands for the call where middleware logs or observes it: it is the type of
-// the message the middleware sees, which has no payload.
+// Call makes a call under policies, the first outermost. The name stands for the call where middleware logs or observes it: it is the
+// type of the message the middleware sees, which has no payload.
 func Call[T any](ctx context.Context, name string, call func(context.Context) (T, error), policies ...carillon.Middleware) (T, error) {
 	handler := carillon.Chain(func(ctx context.Context, _ *carillon.Message) (any, error) { return call(ctx) }, policies...)
 	result, err := handler(ctx, &carillon.Message{Kind: carillon.KindCommand, Type: name})

@@ -55,7 +55,9 @@ func (b *body) Close() error {
 	return nil
 }
 
-func respond(status int, text string) (*http.Response, *body) {
+// fill fills a response, and returns its body.
+func fill(response *http.Response, status int, text string) *body {
 	b := &body{Reader: strings.NewReader(text)}
-	return &http.Response{StatusCode: status, Header: make(http.Header), Body: b}, b
+	response.StatusCode, response.Header, response.Body = status, make(http.Header), b
+	return b
 }

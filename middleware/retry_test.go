@@ -74,8 +74,9 @@ func TestRetryPausesDoubleAndVary(t *testing.T) {
 			if len(at) != 7 {
 				t.Fatalf("%d attempts, want 7", len(at))
 			}
-			for i, bound := range []time.Duration{100, 200, 400, 800, 1000, 1000} {
-				bound *= time.Millisecond
+			for i, bound := range []time.Duration{
+				100 * time.Millisecond, 200 * time.Millisecond, 400 * time.Millisecond, 800 * time.Millisecond, time.Second, time.Second,
+			} {
 				if pause := at[i+1].Sub(at[i]); pause < bound/2 || pause > bound {
 					t.Errorf("pause %d is %v, want %v to %v", i, pause, bound/2, bound)
 				}

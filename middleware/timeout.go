@@ -14,7 +14,7 @@ import (
 )
 
 // Timeout ends the context of a call after a time, and then makes its outcome [carillon.ErrTimeout]. It waits for the call to return, so
-// that nothing goes on behind its caller's back; a call that ends in time after all, or with an answer, keeps its outcome. Of an HTTP request it bounds
+// that nothing goes on behind its caller's back; a call that returns with an answer keeps it, however late. Of an HTTP request it bounds
 // the time until the header of the response is there.
 func Timeout(limit time.Duration) carillon.Middleware {
 	executor := failsafe.With(timeout.New[any](limit))

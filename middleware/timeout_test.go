@@ -48,7 +48,7 @@ func TestTimeout(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				began := time.Now()
 				err := call(t, middleware.Timeout(time.Second)(test.handler))
-				if !errors.Is(err, test.want) || errors.Is(err, carillon.ErrTimeout) != (test.want == carillon.ErrTimeout) {
+				if !errors.Is(err, test.want) || errors.Is(err, carillon.ErrTimeout) != errors.Is(test.want, carillon.ErrTimeout) {
 					t.Errorf("error %v, want %v", err, test.want)
 				}
 				if took := time.Since(began); took != test.takes {

@@ -104,7 +104,7 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 
 // send makes one attempt. The result is nil or a response.
 func (t *transport) send(request *http.Request) (any, error) {
-	response, err := t.base.RoundTrip(request)
+	response, err := t.base.RoundTrip(request) //nolint:bodyclose // whoever gets the response closes it, else discard does
 	if err != nil {
 		var network net.Error
 		away := errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)

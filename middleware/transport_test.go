@@ -50,9 +50,9 @@ func TestTransportRetriesWhatMayBeRepeated(t *testing.T) {
 							t.Errorf("sent %q, error %v", sent, err)
 						}
 					}
-					response, b := respond(test.status, "no")
+					response := new(http.Response)
+					bodies = append(bodies, fill(response, test.status, "no"))
 					response.Header.Set("Retry-After", test.retryAfter)
-					bodies = append(bodies, b)
 					return response, nil
 				})
 				request, err := http.NewRequestWithContext(t.Context(), test.method, "http://payments/", test.body)
@@ -152,10 +152,12 @@ func TestTransportOverTheWire(t *testing.T) {
 func TestTransportReplacesResponses(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		response, failed := respond(503, "no")
+		response := new(http.Response)
+		failed := fill(response, 503, "no")
 		base := roundTrip(func(*http.Request) (*http.Response, error) { return response, nil })
 		fallback := middleware.Fallback(func(_ context.Context, m *carillon.Message, _ error) (any, error) {
-			instead, _ := respond(200, m.Type)
+			instead := new(http.Response)
+			fill(instead, 200, m.Type)
 			return instead, nil
 		})
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://payments/charges", nil)
@@ -171,7 +173,8 @@ func TestTransportReplacesResponses(t *testing.T) {
 			t.Errorf("%s error %v, the first closed: %v", diff, err, failed.closed.Load())
 		}
 
-		late, unread := respond(200, "late")
+		late := new(http.Response)
+		unread := fill(late, 200, "late")
 		slowly := roundTrip(func(*http.Request) (*http.Response, error) {
 			<-time.After(time.Minute)
 			return late, nil
