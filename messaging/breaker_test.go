@@ -53,13 +53,13 @@ func (p payments) charge(context.Context) (string, error) {
 	return "charged", nil
 }
 
-// outage takes orders of 8 keys while payments are up for 5 s, away for 60 s and up for another 60 s. It returns how many orders of each
-// key there were, what was charged by key, in order, and how many keys are parked.
-func outage(t *testing.T, policies ...carillon.Middleware) (orders int, charged [8][]int, parked int) {
+// outage takes orders of some keys, two a second of each, while payments are up for 5 s, away for a time, and up for another 60 s. It
+// returns how many orders of each key there were, what was charged by key, in order, and how many keys are parked.
+func outage(t *testing.T, keys int, away time.Duration, policies ...carillon.Middleware) (orders int, charged [][]int, parked int) {
 	t.Helper()
 	store, topic := memory.Volatile(), ordersTopic()
 	e := messaging.NewEngine(store)
-	downstream := payments{gone: time.Now().Add(5 * time.Second), back: time.Now().Add(65 * time.Second)}
+	downstream := payments{gone: time.Now().Add(5 * time.Second), back: time.Now().Add(5*time.Second + away)}
 	must(t, e.Publishes(topic), e.Add(messaging.Consume("charging", topic,
 		messaging.On(func(ctx context.Context, tx *messaging.Tx, p placed) error {
 			if _, err := middleware.Call(ctx, "charge", downstream.charge, policies...); err != nil {
@@ -72,22 +72,22 @@ func outage(t *testing.T, policies ...carillon.Middleware) (orders int, charged 
 			return messaging.Save(tx, p.Order, append(done, p.Number))
 		}))))
 	stop := run(t, e)
-	for ; orders < 250; orders++ { // two a second
-		for key := range charged {
+	for end := downstream.back.Add(time.Minute); time.Now().Before(end); orders++ {
+		for key := range keys {
 			must(t, e.Publish(t.Context(), topic, placed{fmt.Sprint("order ", key), orders}))
 		}
 		elapse(500 * time.Millisecond)
 	}
 	elapse(2 * time.Minute)
-	for key := range charged {
+	for key := range keys {
 		done, err := messaging.Kept[[]int](t.Context(), e, "charging", fmt.Sprint("order ", key))
 		must(t, err)
-		charged[key] = done
+		charged = append(charged, done)
 	}
-	keys, err := store.DeadLetters().Keys(t.Context(), "charging")
+	letters, err := store.DeadLetters().Keys(t.Context(), "charging")
 	must(t, err)
 	stop()
-	return orders, charged, len(keys)
+	return orders, charged, len(letters)
 }
 
 // TestABreakerKeepsMessagesWaiting has payments away for 60 s: orders are accepted all the time, none is parked, and when payments are
@@ -97,7 +97,7 @@ func TestABreakerKeepsMessagesWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		seen := &transitions{began: time.Now()}
 		breaker := middleware.NewBreaker("payments", middleware.WithLogger(slog.New(seen)))
-		orders, charged, parked := outage(t, breaker.Middleware)
+		orders, charged, parked := outage(t, 8, time.Minute, breaker.Middleware)
 		if parked != 0 {
 			t.Errorf("%d keys are parked", parked)
 		}
@@ -134,11 +134,26 @@ func TestABreakerKeepsMessagesWaiting(t *testing.T) {
 	})
 }
 
+// TestProbesAreNoAttempts has payments away for so long that the one key there is makes more probes than it has attempts.
+func TestProbesAreNoAttempts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		breaker := middleware.NewBreaker("payments")
+		orders, charged, parked := outage(t, 1, 5*time.Minute, breaker.Middleware)
+		if diff := cmp.Diff([][]int{upTo(orders)}, charged); diff != "" || parked != 0 {
+			t.Errorf("%d keys are parked; %s", parked, diff)
+		}
+		if opened := breaker.Status().Opened; opened < 7 {
+			t.Errorf("the breaker opened %d times, which are too few probes to tell", opened)
+		}
+	})
+}
+
 // TestWithoutABreakerMessagesAreParked is the same without the breaker: the attempts are used up while payments are away.
 func TestWithoutABreakerMessagesAreParked(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		if _, _, parked := outage(t); parked == 0 {
+		if _, _, parked := outage(t, 8, time.Minute); parked == 0 {
 			t.Error("no key is parked: the outage proves nothing about the breaker")
 		}
 	})
