@@ -109,3 +109,8 @@ func TestBrokerConformance(t *testing.T) {
 func (p *place) queue(topic, subscription string, partition int) string {
 	return fmt.Sprintf("%s:%s:%s:%d", p.prefix, topic, subscription, partition)
 }
+
+func TestDocumentedCapabilities(t *testing.T) {
+	t.Parallel()
+	conformance.DocumentBroker(t, "../../docs/reference/brokers", opened(t, newPlace(t)).Capabilities())
+}

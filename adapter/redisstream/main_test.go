@@ -64,3 +64,8 @@ func TestBrokerConformance(t *testing.T) {
 		return redisstream.Server(url, redisstream.Prefix(newPrefix(t)))
 	})
 }
+
+func TestDocumentedCapabilities(t *testing.T) {
+	t.Parallel()
+	conformance.DocumentBroker(t, "../../docs/reference/brokers", opened(t, redisstream.Server(serverURL(t))).Capabilities())
+}
