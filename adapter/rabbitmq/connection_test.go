@@ -9,6 +9,7 @@ import (
 
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/adapter/rabbitmq"
+	"github.com/carillon-go/carillon/internal/backends"
 )
 
 const patience = 30 * time.Second
@@ -206,5 +207,35 @@ func TestUnreachable(t *testing.T) {
 	}
 	if _, err := rabbitmq.Server("amqp://127.0.0.1:1/", rabbitmq.Prefix("a:b")).OpenBroker(t.Context()); !errors.Is(err, carillon.ErrInvalid) {
 		t.Errorf("%v, want ErrInvalid", err)
+	}
+}
+
+// TestServerKilled stops a server, and later kills it, and starts it again: what was confirmed is there, in order, and client and consumer go on by
+// themselves.
+func TestServerKilled(t *testing.T) {
+	t.Parallel()
+	node := backends.Start(t, backends.RabbitMQNode)
+	broker := opened(t, rabbitmq.Server(node.Address, rabbitmq.Timeout(5*time.Second)))
+	declared(t, broker, carillon.Topic{Name: "orders", Subscriptions: []string{"billing"}, Partitions: 2})
+	s := joined(t, broker)
+	node.Stop(t) // only then has it written down that there are new queues
+	node.Restart(t)
+	published(t, broker, numbered(0, 50))
+	held := received(t, s, 50)
+	node.Kill(t)
+	if err := broker.Publish(t.Context(), "orders", numbered(50, 3)); !errors.Is(err, carillon.ErrUnavailable) {
+		t.Errorf("publishing without a server: %v", err)
+	}
+	select {
+	case <-held[0].Lost:
+	case <-time.After(patience):
+		t.Fatal("a delivery of a server that is gone is not lost")
+	}
+	node.Restart(t)
+	published(t, broker, numbered(50, 10))
+	again := received(t, s, 60)
+	inOrder(t, again, 0)
+	if err := s.Ack(t.Context(), again); err != nil {
+		t.Fatal(err)
 	}
 }

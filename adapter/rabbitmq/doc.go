@@ -5,8 +5,10 @@
 // unsettled back where it stood before anybody else gets more.
 //
 // A confirmed message is written and flushed by a majority of each queue's members. What voids that: queues under our names that
-// are no quorum queues (refused by Declare), and policies that expire or drop messages of these queues, which a client cannot see:
-// set none. A message is kept until it is settled, for longer than a topic's retention if need be.
+// are no quorum queues (refused by Declare); policies that expire or drop messages of these queues, which a client cannot see: set
+// none; and a server that is killed in the second after a new queue was declared, which may come back without the queue, because it
+// confirms a declaration before it has written it down. A message is kept until it is settled, for longer than a topic's retention if
+// need be.
 //
 // An acknowledgement is sent within 2 ms and not confirmed: when the connection ends in that time, the delivery comes again.
 // A delivery that is not settled within the server's consumer_timeout, 30 minutes by default, is lost to its consumer, as its
