@@ -28,3 +28,14 @@ func testConformance(t *testing.T, url string) {
 		return jetstream.Server(url, jetstream.Prefix("t"+strings.ToLower(rand.Text()[:16])))
 	})
 }
+
+// TestCapabilitiesPage holds what the broker says of itself against the page about brokers.
+func TestCapabilitiesPage(t *testing.T) {
+	t.Parallel()
+	broker, err := jetstream.Server(backends.Variable(t, backends.NATS)).OpenBroker(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer broker.Close()
+	conformance.DocumentBroker(t, "../../docs/reference/brokers", broker.Capabilities())
+}

@@ -145,3 +145,13 @@ func eventually(t testing.TB, what string, holds func() bool) {
 		}
 	}
 }
+
+// TestCapabilitiesPage holds what the broker says of itself against the page about brokers.
+func TestCapabilitiesPage(t *testing.T) {
+	broker, err := kafka.Brokers(cluster(t)).OpenBroker(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer broker.Close()
+	conformance.DocumentBroker(t, "../../docs/reference/brokers", broker.Capabilities())
+}

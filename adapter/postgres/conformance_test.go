@@ -64,3 +64,15 @@ func TestBrokerConformanceThroughPgBouncer(t *testing.T) {
 		return conformance.StoreBroker(URL(url, Schema(backends.Schema(t, url)), PgBouncer(), Configure(few)))
 	})
 }
+
+// TestCapabilitiesPage holds what the broker says of itself against the page about brokers.
+func TestCapabilitiesPage(t *testing.T) {
+	t.Parallel()
+	url := backends.Variable(t, backends.Postgres)
+	broker, err := conformance.StoreBroker(URL(url, Schema(backends.Schema(t, url)), Configure(few))).OpenBroker(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer broker.Close()
+	conformance.DocumentBroker(t, "../../docs/reference/brokers", broker.Capabilities())
+}

@@ -32,3 +32,14 @@ func TestBrokerConformance(t *testing.T) {
 		return conformance.StoreBroker(File(filepath.Join(t.TempDir(), "topics.db")))
 	})
 }
+
+// TestCapabilitiesPage holds what the broker says of itself against the page about brokers.
+func TestCapabilitiesPage(t *testing.T) {
+	t.Parallel()
+	broker, err := conformance.StoreBroker(File(filepath.Join(t.TempDir(), "topics.db"))).OpenBroker(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer broker.Close()
+	conformance.DocumentBroker(t, "../../docs/reference/brokers", broker.Capabilities())
+}

@@ -7,9 +7,11 @@ import (
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/adapter/jetstream"
 	"github.com/carillon-go/carillon/adapter/kafka"
+	"github.com/carillon-go/carillon/adapter/rabbitmq"
+	"github.com/carillon-go/carillon/adapter/redisstream"
 )
 
-const brokerForms = "nats://HOST:PORT or kafka://HOST:PORT, and ?prefix=NAME to tell demos on one broker apart"
+const brokerForms = "nats://, kafka://, amqp:// or redis://HOST:PORT, and ?prefix=NAME to tell demos on one broker apart"
 
 // brokerFlag is a broker named on the command line.
 type brokerFlag struct{ url string }
@@ -32,6 +34,18 @@ func (b brokerFlag) opener() (carillon.BrokerOpener, error) {
 			options = append(options, jetstream.Prefix(prefix))
 		}
 		return jetstream.Server(parsed.String(), options...), nil
+	case "amqp", "amqps":
+		var options []rabbitmq.Option
+		if prefix != "" {
+			options = append(options, rabbitmq.Prefix(prefix))
+		}
+		return rabbitmq.Server(parsed.String(), options...), nil
+	case "redis", "rediss":
+		var options []redisstream.Option
+		if prefix != "" {
+			options = append(options, redisstream.Prefix(prefix))
+		}
+		return redisstream.Server(parsed.String(), options...), nil
 	case "kafka":
 		return kafka.URL(b.url), nil // which knows the parameter
 	default:

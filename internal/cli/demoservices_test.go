@@ -36,6 +36,8 @@ func brokersOfServices() map[string]func(*testing.T) string {
 	return map[string]func(*testing.T) string{
 		"nats":  prefixed("", backends.NATS),
 		"kafka": prefixed("kafka://", backends.Kafka),
+		"amqp":  prefixed("", backends.RabbitMQ),
+		"redis": prefixed("", backends.Redis),
 	}
 }
 
