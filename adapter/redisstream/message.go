@@ -54,6 +54,9 @@ func attributes(values map[string]any) iter.Seq2[string, string] {
 			}
 			lines = rest
 		}
+		if len(values) == 2 && values[attributesField] != nil {
+			return // the other is the payload
+		}
 		for name, value := range values {
 			if text, ok := value.(string); ok && name != attributesField && name != payloadField && !yield(name, text) {
 				return

@@ -37,9 +37,9 @@ func (s *subscription) read(ctx context.Context) {
 		found, err := s.broker.client.XRead(bounded, &redis.XReadArgs{Streams: streams, Count: count, Block: readBlock}).Result()
 		stop()
 		switch {
-		case err == nil:
+		case err == nil: // each of the streams found has entries
 			s.have(reading, found)
-			count = min(max(readBytes/size(found), 1), readAtOnce)
+			count = min(max(readBytes/size(found), 1), 2*count, readAtOnce)
 		case !errors.Is(err, redis.Nil) && ctx.Err() == nil:
 			s.broker.heals(err, "reading", s.key)
 			idle(ctx, readBlock)
@@ -65,7 +65,7 @@ func (s *subscription) have(reading []*session, found []redis.XStream) {
 	defer s.mu.Unlock()
 	for i := range found {
 		for _, at := range reading {
-			if at.stream == found[i].Stream && !at.over && len(found[i].Messages) > 0 {
+			if at.stream == found[i].Stream && !at.over {
 				at.add(found[i].Messages)
 			}
 		}
@@ -73,17 +73,14 @@ func (s *subscription) have(reading []*session, found []redis.XStream) {
 	wake(s.more)
 }
 
-// size is the mean size of entries, in bytes.
+// size is the mean size of the first entries of streams, in bytes.
 func size(found []redis.XStream) int64 {
-	entries, bytes := int64(0), int64(0)
+	bytes := 0
 	for i := range found {
-		for _, entry := range found[i].Messages {
-			entries++
-			for name, value := range entry.Values {
-				text, _ := value.(string)
-				bytes += int64(len(name) + len(text))
-			}
+		for name, value := range found[i].Messages[0].Values {
+			text, _ := value.(string)
+			bytes += len(name) + len(text)
 		}
 	}
-	return bytes/max(entries, 1) + 1
+	return int64(bytes/max(len(found), 1)) + 1
 }
