@@ -21,6 +21,9 @@ const (
 	productCatchUpOne = "catch-up, 1 processor: Carillon"
 	handCatchUpTwo    = "catch-up, 2 processors: by hand"
 	productCatchUpTwo = "catch-up, 2 processors: Carillon"
+
+	handCatchUpFast    = "catch-up, 1 processor, own codec: by hand"
+	productCatchUpFast = "catch-up, 1 processor, own codec: Carillon"
 )
 
 // readModelRows is how many rows the read model has.
@@ -90,20 +93,29 @@ func catchUp(ctx context.Context, w *workspace) (*contest, error) {
 	if err != nil {
 		return nil, errors.Join(err, closeAll())
 	}
-	byHand := func(context.Context, time.Duration) (result, error) { return hand.catchUp(h) }
-	byProduct := func(ctx context.Context, _ time.Duration) (result, error) { return p.catchUp(ctx, h) }
+	byHand := func(c carillon.Codec) runFunc {
+		return func(context.Context, time.Duration) (result, error) { return hand.catchUp(h, c) }
+	}
+	byProduct := func(c carillon.Codec) runFunc {
+		return func(ctx context.Context, _ time.Duration) (result, error) { return p.catchUp(ctx, h, c) }
+	}
+	same, own := standardCodec{}, codec.JSON()
 	const (
 		handWhat    = "one SELECT, encoding/json, fold into a map, write it at the end in one transaction"
-		productWhat = "a keyed projection run by an engine from position 0 until it has passed the head"
-		against     = "scan + decode + fold in one loop"
+		handFast    = "one SELECT, the default codec, fold into a map, write it at the end in one transaction"
+		productWhat = "a keyed projection run by an engine from position 0 until it has passed the head, encoding/json"
+		productFast = "a keyed projection run by an engine from position 0 until it has passed the head, the default codec"
+		against     = "scan + decode + fold in one loop, same codec"
 	)
 	return &contest{
 		close: closeAll,
 		sides: []side{
-			{name: handCatchUpOne, unit: "events", what: handWhat, run: onProcessors(1, byHand)},
-			{name: productCatchUpOne, unit: "events", what: productWhat, run: onProcessors(1, byProduct)},
-			{name: handCatchUpTwo, unit: "events", what: handWhat, run: onProcessors(2, byHand)},
-			{name: productCatchUpTwo, unit: "events", what: productWhat, run: onProcessors(2, byProduct)},
+			{name: handCatchUpOne, unit: "events", what: handWhat, run: onProcessors(1, byHand(same))},
+			{name: productCatchUpOne, unit: "events", what: productWhat, run: onProcessors(1, byProduct(same))},
+			{name: handCatchUpTwo, unit: "events", what: handWhat, run: onProcessors(2, byHand(same))},
+			{name: productCatchUpTwo, unit: "events", what: productWhat, run: onProcessors(2, byProduct(same))},
+			{name: handCatchUpFast, unit: "events", what: handFast, run: onProcessors(1, byHand(own))},
+			{name: productCatchUpFast, unit: "events", what: productFast, run: onProcessors(1, byProduct(own))},
 		},
 		claims: []claim{
 			{
@@ -113,6 +125,12 @@ func catchUp(ctx context.Context, w *workspace) (*contest, error) {
 			{
 				work: "… with read-ahead on two processors", against: against + ", also on two",
 				floor: 1.3, value: ratio(productCatchUpTwo, handCatchUpTwo),
+			},
+			{
+				work: "… both with the default codec, one processor", against: against, value: ratio(productCatchUpFast, handCatchUpFast),
+			},
+			{
+				work: "… with the default codec, one processor", against: "the same loop with encoding/json", value: ratio(productCatchUpFast, handCatchUpOne),
 			},
 			{
 				work: fmt.Sprintf("log file of %s events", grouped(w.events)), against: "payload bytes",
@@ -128,7 +146,7 @@ func customersModel() *projection.Model[Customer] {
 }
 
 // catchUp folds the whole log into a read model that was empty.
-func (p *product) catchUp(ctx context.Context, h history) (result, error) {
+func (p *product) catchUp(ctx context.Context, h history, c carillon.Codec) (result, error) {
 	model := customersModel()
 	ref := carillon.ModelRef{Name: model.Name()}
 	if err := p.store.ReadModels().Update(ctx, ref, carillon.Flushed, carillon.ReadModelTx.Clear); err != nil {
@@ -139,7 +157,7 @@ func (p *product) catchUp(ctx context.Context, h history) (result, error) {
 	ended := make(chan error, 1)
 
 	watch := startWatch()
-	engine := projection.NewEngine(p.fresh(), p.store)
+	engine := projection.NewEngine(p.fresh(), p.store, projection.WithCodec(c))
 	if err := engine.Add(model); err != nil {
 		return result{}, err
 	}
@@ -169,12 +187,12 @@ func (p *product) checkRows(ctx context.Context, model *projection.Model[Custome
 }
 
 // catchUp folds the whole log into a table that was empty.
-func (l *handLog) catchUp(h history) (result, error) {
+func (l *handLog) catchUp(h history, c carillon.Codec) (result, error) {
 	if err := l.conn.Exec("DELETE FROM customers; DELETE FROM checkpoints"); err != nil {
 		return result{}, err
 	}
 	watch := startWatch()
-	rows, last, err := l.fold()
+	rows, last, err := l.fold(c)
 	if err != nil {
 		return result{}, err
 	}
@@ -191,7 +209,7 @@ func (l *handLog) catchUp(h history) (result, error) {
 }
 
 // fold scans the log and folds it into a map.
-func (l *handLog) fold() (rows map[string]Customer, last int64, err error) {
+func (l *handLog) fold(c carillon.Codec) (rows map[string]Customer, last int64, err error) {
 	scan, err := prepare(l.conn, "SELECT position, type, payload FROM events ORDER BY position")
 	if err != nil {
 		return nil, 0, err
@@ -204,7 +222,7 @@ func (l *handLog) fold() (rows map[string]Customer, last int64, err error) {
 			continue
 		}
 		var event OrderPlaced
-		if err := json.Unmarshal(scan.ColumnRawBlob(2), &event); err != nil {
+		if err := c.Decode(scan.ColumnRawBlob(2), &event); err != nil {
 			return nil, 0, err
 		}
 		rows[event.Customer] = rows[event.Customer].Placed(event)

@@ -25,6 +25,7 @@ require (
 require (
 	github.com/danielgtaylor/huma/v2 v2.39.0 // indirect
 	github.com/dustin/go-humanize v1.1.0 // indirect
+	github.com/go-json-experiment/json v0.0.0-20260820222146-c27c302e5fc3 // indirect
 	github.com/gofrs/flock v0.13.1 // indirect
 	github.com/hallgren/eventsourcing/core v0.5.2 // indirect
 	github.com/jackc/pgpassfile v1.0.0 // indirect

@@ -85,13 +85,16 @@ func (w watch) stop(done int64) result {
 	return result{done: done, took: time.Since(w.start), busy: processorTime() - w.busy}
 }
 
+// runFunc does a side's work, for about a time where it is not done once, and says how much it was.
+type runFunc func(ctx context.Context, duration time.Duration) (result, error)
+
 // side is one way to do a piece of work. run does as much of it as fits into a duration, or all of it once, times that alone,
 // and returns an error when the work was not done right.
 type side struct {
 	name string
 	unit string
 	what string
-	run  func(ctx context.Context, duration time.Duration) (result, error)
+	run  runFunc
 }
 
 // measure runs a side once. In a profile its work carries its name, without commas, as the label "side".
@@ -191,7 +194,7 @@ func together(callers int, work func(caller int) error) error {
 }
 
 // onProcessors runs a side on a number of processors.
-func onProcessors(n int, run func(context.Context, time.Duration) (result, error)) func(context.Context, time.Duration) (result, error) {
+func onProcessors(n int, run runFunc) runFunc {
 	return func(ctx context.Context, duration time.Duration) (result, error) {
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(n))
 		return run(ctx, duration)

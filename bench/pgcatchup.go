@@ -27,7 +27,9 @@ func pgCatchUp(ctx context.Context, w *workspace) (*contest, error) {
 			},
 			{
 				name: pgProductCatchUp, unit: "events", what: "a keyed projection run by an engine from position 0 until it has passed the head",
-				run: func(ctx context.Context, _ time.Duration) (result, error) { return h.product.catchUp(ctx, h.history) },
+				run: func(ctx context.Context, _ time.Duration) (result, error) {
+					return h.product.catchUp(ctx, h.history, standardCodec{})
+				},
 			},
 		},
 		claims: []claim{{

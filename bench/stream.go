@@ -17,6 +17,7 @@ const (
 	productLoad     = "load 1,000 events: Carillon"
 	handSnapshot    = "load snapshot + 10 events: by hand"
 	productSnapshot = "load snapshot + 10 events: Carillon"
+	ownCodec        = ", own codec"
 )
 
 const (
@@ -63,7 +64,7 @@ func (s streamsOf) check(i int, state Customer, version int64) error {
 func loads(ctx context.Context, w *workspace) (*contest, error) {
 	return loading(ctx, w, newStreams(w.streams, streamLength), loadCase{
 		handSide: side{name: handLoad, what: "one prepared SELECT, encoding/json, fold"},
-		side:     side{name: productLoad, what: "Bound.Load of package sourcing, no hot states"},
+		side:     side{name: productLoad, what: "Bound.Load of package sourcing, no hot states, encoding/json"},
 		decider:  customers(),
 		claim:    claim{work: "load a stream of 1,000 events", against: "the same by hand", floor: 0.85},
 	})
@@ -73,7 +74,7 @@ func loads(ctx context.Context, w *workspace) (*contest, error) {
 func snapshotLoads(ctx context.Context, w *workspace) (*contest, error) {
 	return loading(ctx, w, newStreams(w.streams, streamLength+behindTheSnap), loadCase{
 		handSide:  side{name: handSnapshot, what: "two prepared SELECTs on one connection, encoding/json, fold"},
-		side:      side{name: productSnapshot, what: "Bound.Load of package sourcing, with snapshots, no hot states"},
+		side:      side{name: productSnapshot, what: "Bound.Load of package sourcing, with snapshots, no hot states, encoding/json"},
 		decider:   customers(sourcing.SnapshotEvery[Customer](streamLength)),
 		snapshots: true,
 		claim:     claim{work: "snapshot + 10 events", against: "the same by hand, one round trip", floor: 0.80},
@@ -107,14 +108,16 @@ func loading(ctx context.Context, w *workspace, s streamsOf, c loadCase) (*conte
 	if c.snapshots {
 		err = errors.Join(hand.saveSnapshots(s), p.saveSnapshots(ctx, s, c.decider.Fingerprint()))
 	}
-	bound, bindErr := sourcing.Bind(c.decider, sourcing.Runtime{Log: p.log, Snapshots: p.store.Snapshots(), HotStates: -1})
-	if err := errors.Join(err, bindErr); err != nil {
+	same, sameErr := sourcing.Bind(c.decider, sourcing.Runtime{Log: p.log, Snapshots: p.store.Snapshots(), HotStates: -1, Codec: standardCodec{}})
+	own, ownErr := sourcing.Bind(c.decider, sourcing.Runtime{Log: p.log, Snapshots: p.store.Snapshots(), HotStates: -1})
+	if err := errors.Join(err, sameErr, ownErr); err != nil {
 		return nil, errors.Join(err, closeAll())
 	}
 	reader, err := openHandReader(path, c.snapshots)
 	if err != nil {
 		return nil, errors.Join(err, closeAll())
 	}
+	fast := side{name: c.side.name + ownCodec, what: "the same with the default codec", unit: "loads"}
 	c.handSide.unit, c.side.unit = "loads", "loads"
 	c.handSide.run = func(_ context.Context, duration time.Duration) (result, error) {
 		return crowd(1, duration, func(_, n int) error {
@@ -123,16 +126,20 @@ func loading(ctx context.Context, w *workspace, s streamsOf, c loadCase) (*conte
 			return errors.Join(err, s.check(i, state, version))
 		})
 	}
-	c.side.run = func(ctx context.Context, duration time.Duration) (result, error) {
-		return crowd(1, duration, func(_, n int) error {
-			i := n % s.count
-			state, version, err := bound.Load(ctx, customerKey(i))
-			return errors.Join(err, s.check(i, state, version))
-		})
+	loadAll := func(bound *sourcing.Bound[Customer]) runFunc {
+		return func(ctx context.Context, duration time.Duration) (result, error) {
+			return crowd(1, duration, func(_, n int) error {
+				i := n % s.count
+				state, version, err := bound.Load(ctx, customerKey(i))
+				return errors.Join(err, s.check(i, state, version))
+			})
+		}
 	}
+	c.side.run, fast.run = loadAll(same), loadAll(own)
 	c.claim.value = ratio(c.side.name, c.handSide.name)
+	faster := claim{work: "… with the default codec", against: c.claim.against + ", with encoding/json", value: ratio(fast.name, c.handSide.name)}
 	return &contest{
-		sides: []side{c.handSide, c.side}, claims: []claim{c.claim},
+		sides: []side{c.handSide, c.side, fast}, claims: []claim{c.claim, faster},
 		close: func() error { return errors.Join(reader.close(), closeAll()) },
 	}, nil
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // inFlight is how many commands are on their way at a time. The log groups them into few flushes.
-const inFlight = 128
+const inFlight = 256
 
 // Outcome is what one import met.
 type Outcome struct {
