@@ -8,6 +8,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/carillon-go/carillon"
@@ -149,7 +150,7 @@ func (a *App) assemble(store carillon.Store) (*Running, []Server, error) {
 	var endpoints []carillon.Endpoint
 	var servers []Server
 	var messages []carillon.Describer
-	events, deciders := make(map[string]reflect.Type), make(map[string]bool)
+	events, deciders := make(map[string]reflect.Type), make(map[string]carillon.Description)
 	for _, part := range a.parts {
 		switch part := part.(type) {
 		case decider:
@@ -157,11 +158,9 @@ func (a *App) assemble(store carillon.Store) (*Running, []Server, error) {
 			if err != nil {
 				return nil, nil, err
 			}
-			name := part.Describe().Name
-			if deciders[name] {
-				return nil, nil, carillon.Invalidf(fmt.Sprintf("decider %q", name), "its name is taken by another decider: give it one of its own")
+			if err := distinguish(deciders, part.Describe()); err != nil {
+				return nil, nil, err
 			}
-			deciders[name] = true
 			if err := merge(events, part.EventTypes()); err != nil {
 				return nil, nil, err
 			}
@@ -236,6 +235,26 @@ func (a *App) eventTypes() (types []string) {
 		}
 	}
 	return types
+}
+
+// distinguish sees to it that deciders have names of their own, and aggregates streams of their own: those of an aggregate "a" begin with
+// "a-", and so do those of "a-b".
+func distinguish(deciders map[string]carillon.Description, decider carillon.Description) error {
+	what := fmt.Sprintf("decider %q", decider.Name)
+	if _, taken := deciders[decider.Name]; taken {
+		return carillon.Invalidf(what, "its name is taken by another decider: give it one of its own")
+	}
+	for _, other := range deciders {
+		short, long := other.Name, decider.Name
+		if len(short) > len(long) {
+			short, long = long, short
+		}
+		if other.Kind == "aggregate" && decider.Kind == "aggregate" && strings.HasPrefix(long, short+"-") {
+			return carillon.Invalidf(what, "its streams could be those of aggregate %q: let neither name begin with the other and a hyphen", other.Name)
+		}
+	}
+	deciders[decider.Name] = decider
+	return nil
 }
 
 // merge sees to it that one event name means one Go type throughout the service.

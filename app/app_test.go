@@ -171,6 +171,7 @@ func TestAServiceThatCannotStart(t *testing.T) {
 		{"a projection with a mistake", []carillon.Describer{projection.Keyed[int]("empty")}, carillon.ErrInvalid, `projection "empty"`},
 		{"a reactor without a start", []carillon.Describer{projection.React("mails", projection.Start{})}, carillon.ErrInvalid, "it says where it starts"},
 		{"two deciders of one name", []carillon.Describer{counters(), sourcing.Aggregate[int]("counter")}, carillon.ErrInvalid, `decider "counter": its name is taken`},
+		{"two aggregates that could share a stream", []carillon.Describer{sourcing.Aggregate[int]("counter-a"), sourcing.Aggregate[int]("counter")}, carillon.ErrInvalid, `decider "counter": its streams could be those of aggregate "counter-a"`},
 		{"two projections of one name", []carillon.Describer{values(), values()}, carillon.ErrInvalid, `projection "values": its name is taken`},
 		{"two deciders of one command", []carillon.Describer{counters(), rival}, carillon.ErrInvalid, `command "counter.advance": it has exactly one handler`},
 		{"two handlers of one command", []carillon.Describer{counters(), cqrs.Command("counter.advance", handler)}, carillon.ErrInvalid, "exactly one handler"},
