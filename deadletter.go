@@ -31,7 +31,7 @@ type ParkedKey struct {
 	Retry bool
 }
 
-// DeadLetters is the port of parked events. All methods are safe for concurrent use.
+// DeadLetters is the port of parked events. Those of a shadow are not among them. All methods are safe for concurrent use.
 type DeadLetters interface {
 	// Keys returns the parked keys of a consumer, in order of key.
 	Keys(ctx context.Context, consumer string) ([]ParkedKey, error)
@@ -53,12 +53,13 @@ type DeadLetterStore interface {
 	DeadLetters() DeadLetters
 }
 
-// ParkingTx is a [ReadModelTx] of a store that parks events.
+// ParkingTx is a [ReadModelTx] of a store that parks events. The letters of a shadow's update are the shadow's own: they leave those of the
+// live model alone, and take their place with [ReadModels.Switch].
 type ParkingTx interface {
 	// Park adds letters, or replaces those of their positions.
 	Park(letters []DeadLetter) error
 	// Unpark removes a letter that was handled. A key without letters is no longer parked.
 	Unpark(key string, position Position) error
-	// Tried notes that the tries somebody asked for were made.
+	// Tried notes that the tries somebody asked for were made. Nobody asks for those of a shadow.
 	Tried(key string) error
 }

@@ -65,7 +65,8 @@ type ReadModels interface {
 	Models(ctx context.Context) ([]ModelInfo, error)
 
 	// Switch makes the shadow the live model and drops the old rows, atomically; [ErrNotFound] when there is no shadow, [ErrConflict]
-	// when any segment of the live model has come further than the shadow's slowest: readers never go back.
+	// when any segment of the live model has come further than the shadow's slowest: readers never go back. In the same step the
+	// dead letters of the shadow become the live model's, whose own are dropped, and so are the tries that somebody asked for.
 	Switch(ctx context.Context, name string) error
 }
 
@@ -79,7 +80,7 @@ type ReadModelTx interface {
 	Put(rows []Row) error
 	// Advance moves the checkpoint.
 	Advance(to Position) error
-	// Clear removes all rows and the checkpoint.
+	// Clear removes all rows and the checkpoint, of a shadow also its dead letters. Those of a live model stay.
 	Clear() error
 }
 

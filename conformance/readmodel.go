@@ -58,6 +58,7 @@ func readModelChecks() []check {
 		parkedKeyChecks(),
 		outboxChecks(),
 		inboxChecks(),
+		shadowLetterChecks(),
 	)
 }
 

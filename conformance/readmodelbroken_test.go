@@ -137,6 +137,17 @@ func brokenReadModels() map[string]string {
 		"takes every message for the first":                     "inbox, inbox rolled back, inbox reopened, inbox race",
 		"receives outside the transaction":                      "inbox rolled back",
 		"forgets what was received when it is closed":           "inbox reopened",
+		"keeps a shadow's letters with the live ones":           "shadow letters, letters switched",
+		"unparks live letters through the shadow":               "shadow letters",
+		"takes a shadow's tries for the live model's":           "shadow letters",
+		"keeps a shadow's letters when it is cleared":           "shadow letters",
+		"drops the letters of a live model that is cleared":     "shadow letters",
+		"keeps the old letters in a switch":                     "letters switched, letter switch race",
+		"drops the shadow's letters in a switch":                "letters switched, letter switch race",
+		"keeps a retry in a switch":                             "letters switched",
+		"switches the letters of all models":                    "letters switched",
+		"drops letters although it does not switch":             "letters switched",
+		"switches the letters in a step of their own":           "letter switch race",
 	}
 }
 

@@ -42,7 +42,12 @@ func letter(key string, position carillon.Position, cause string) carillon.DeadL
 
 // parking runs fn with the parking side of a consumer's transaction.
 func (s *subject) parking(ctx context.Context, consumer string, fn func(tx carillon.ParkingTx) error) error {
-	return s.update(ctx, carillon.ModelRef{Name: consumer}, func(tx carillon.ReadModelTx) error {
+	return s.parkingIn(ctx, carillon.ModelRef{Name: consumer}, fn)
+}
+
+// parkingIn runs fn with the parking side of the transaction of a model or shadow.
+func (s *subject) parkingIn(ctx context.Context, ref carillon.ModelRef, fn func(tx carillon.ParkingTx) error) error {
+	return s.update(ctx, ref, func(tx carillon.ReadModelTx) error {
 		parking, ok := tx.(carillon.ParkingTx)
 		if !ok {
 			return errors.New("the store is a carillon.DeadLetterStore, and its transactions are no carillon.ParkingTx")

@@ -42,7 +42,10 @@ type modelState struct {
 	rows        map[string]carillon.Row
 }
 
-type letterKey struct{ consumer, key string }
+type letterKey struct {
+	consumer, key string
+	shadow        bool
+}
 
 // faulty opens the reference with a fault.
 func faulty(fault string) LogOpener {
@@ -330,6 +333,9 @@ func (t *referenceTx) Advance(to carillon.Position) error {
 }
 
 func (t *referenceTx) Clear() error {
+	if t.ref.Shadow && !t.r.is("keeps a shadow's letters when it is cleared") || t.r.is("drops the letters of a live model that is cleared") {
+		t.state.dropLetters(t.ref.Name, t.ref.Shadow)
+	}
 	switch t.r.fault {
 	case "clears the rows of all models":
 		for _, m := range t.state.models {

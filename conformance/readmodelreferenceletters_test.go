@@ -3,6 +3,7 @@ package conformance
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -13,13 +14,17 @@ import (
 
 type referenceLetters reference
 
-func (t *referenceTx) letterKey(consumer, key string) letterKey { return t.r.letterKey(consumer, key) }
+func (t *referenceTx) letterKey(consumer, key string) letterKey {
+	k := t.r.letterKey(consumer, key)
+	k.shadow = t.ref.Shadow && !t.r.is("keeps a shadow's letters with the live ones")
+	return k
+}
 
 func (r *reference) letterKey(consumer, key string) letterKey {
 	if r.is("keeps the letters of all consumers together") {
 		consumer = ""
 	}
-	return letterKey{consumer, r.key(key)}
+	return letterKey{consumer: consumer, key: r.key(key)}
 }
 
 func (t *referenceTx) Park(letters []carillon.DeadLetter) error {
@@ -62,6 +67,8 @@ func (t *referenceTx) Park(letters []carillon.DeadLetter) error {
 func (t *referenceTx) Unpark(key string, position carillon.Position) error {
 	k := t.letterKey(t.ref.Name, key)
 	switch t.r.fault {
+	case "unparks live letters through the shadow":
+		t.state.remove(t.r, t.r.letterKey(t.ref.Name, key), position)
 	case "unparks all letters of a key":
 		delete(t.state.letters, k)
 	case "unparks outside the transaction":
@@ -77,6 +84,8 @@ func (t *referenceTx) Tried(key string) error {
 		return nil
 	case "takes one key's tries for those of all":
 		clear(t.state.retries)
+	case "takes a shadow's tries for the live model's":
+		delete(t.state.retries, t.r.letterKey(t.ref.Name, key))
 	}
 	delete(t.state.retries, t.letterKey(t.ref.Name, key))
 	return nil
@@ -92,6 +101,36 @@ func (s state) remove(r *reference, k letterKey, position carillon.Position) {
 	}
 	if !r.is("keeps a retry when its key is released") {
 		delete(s.retries, k)
+	}
+}
+
+func (s state) dropLetters(consumer string, shadow bool) {
+	maps.DeleteFunc(s.letters, func(k letterKey, _ []carillon.DeadLetter) bool { return k.consumer == consumer && k.shadow == shadow })
+}
+
+// switchLetters is what a switch does with letters.
+func (r *reference) switchLetters(consumer string) {
+	s := r.state
+	if !r.is("keeps a retry in a switch") {
+		maps.DeleteFunc(s.retries, func(k letterKey, _ bool) bool { return k.consumer == consumer })
+	}
+	if !r.is("keeps the old letters in a switch") {
+		s.dropLetters(consumer, false)
+	}
+	for k, letters := range maps.Clone(s.letters) {
+		if !k.shadow || k.consumer != consumer && !r.is("switches the letters of all models") {
+			continue
+		}
+		delete(s.letters, k)
+		k.shadow = false
+		if !r.is("drops the shadow's letters in a switch") {
+			s.letters[k] = append(s.letters[k], letters...)
+		}
+	}
+	for k := range s.retries {
+		if len(s.letters[k]) == 0 {
+			delete(s.retries, k)
+		}
 	}
 }
 
@@ -113,7 +152,7 @@ func (l *referenceLetters) Keys(ctx context.Context, consumer string) ([]carillo
 	defer r.mu.Unlock()
 	var keys []carillon.ParkedKey
 	for k, letters := range r.state.letters {
-		if k.consumer != r.letterKey(consumer, "").consumer {
+		if k.consumer != r.letterKey(consumer, "").consumer || k.shadow {
 			continue
 		}
 		parked := carillon.ParkedKey{Key: k.key, Letters: int64(len(letters)), Retry: r.state.retries[k]}

@@ -127,6 +127,9 @@ func (m *referenceModels) Switch(ctx context.Context, name string) error {
 		for _, at := range old.checkpoints {
 			for _, reached := range rebuilt.checkpoints {
 				if at > reached {
+					if r.is("drops letters although it does not switch") {
+						r.state.dropLetters(name, false)
+					}
 					return carillon.ErrConflict
 				}
 			}
@@ -152,6 +155,12 @@ func (m *referenceModels) Switch(ctx context.Context, name string) error {
 				delete(rebuilt.checkpoints, segment)
 			}
 		}
+	}
+	r.switchLetters(name)
+	if r.is("switches the letters in a step of their own") {
+		r.mu.Unlock()
+		pause()
+		r.mu.Lock()
 	}
 	r.state.models[live] = rebuilt
 	if !r.is("keeps the shadow in a switch") {

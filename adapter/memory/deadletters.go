@@ -10,13 +10,16 @@ import (
 	"github.com/carillon-go/carillon"
 )
 
-// parked are the dead letters of all consumers.
+// parked are the dead letters of all consumers and shadows.
 type parked struct {
 	letters map[parkedKey][]carillon.DeadLetter // in order of position; a key without letters is not there
 	retries map[parkedKey]bool
 }
 
-type parkedKey struct{ consumer, key string }
+type parkedKey struct {
+	consumer, key string
+	shadow        bool
+}
 
 func newParked() parked {
 	return parked{letters: make(map[parkedKey][]carillon.DeadLetter), retries: make(map[parkedKey]bool)}
@@ -29,8 +32,8 @@ func (p parked) place(k parkedKey, position carillon.Position) (int, bool) {
 	})
 }
 
-func (p parked) put(letter carillon.DeadLetter) {
-	k := parkedKey{letter.Consumer, letter.Key}
+func (p parked) put(letter carillon.DeadLetter, shadow bool) {
+	k := parkedKey{letter.Consumer, letter.Key, shadow}
 	letter.First, letter.Last = letter.First.UTC(), letter.Last.UTC()
 	i, found := p.place(k, letter.Position)
 	if found {
@@ -51,6 +54,27 @@ func (p parked) remove(k parkedKey, position carillon.Position) {
 	}
 }
 
+// drop removes the letters of a consumer or shadow, and what was asked for them.
+func (p parked) drop(consumer string, shadow bool) {
+	for k := range p.letters {
+		if k.consumer == consumer && k.shadow == shadow {
+			delete(p.letters, k)
+			delete(p.retries, k)
+		}
+	}
+}
+
+// replace makes the letters of a shadow those of the consumer.
+func (p parked) replace(consumer string) {
+	p.drop(consumer, false)
+	for k, letters := range p.letters {
+		if k.consumer == consumer && k.shadow {
+			delete(p.letters, k)
+			p.letters[parkedKey{consumer: consumer, key: k.key}] = letters
+		}
+	}
+}
+
 // first returns the first letter of a key, or [carillon.ErrNotFound].
 func (p parked) first(k parkedKey) (carillon.DeadLetter, error) {
 	if letters := p.letters[k]; len(letters) > 0 {
@@ -64,7 +88,7 @@ func (u *update) Park(letters []carillon.DeadLetter) error {
 	letters = slices.Clone(letters)
 	u.parking = append(u.parking, func(p parked) {
 		for _, letter := range letters {
-			p.put(letter)
+			p.put(letter, u.ref.Shadow)
 		}
 	})
 	return nil
@@ -72,13 +96,13 @@ func (u *update) Park(letters []carillon.DeadLetter) error {
 
 // Unpark removes a letter.
 func (u *update) Unpark(key string, position carillon.Position) error {
-	u.parking = append(u.parking, func(p parked) { p.remove(parkedKey{u.consumer, key}, position) })
+	u.parking = append(u.parking, func(p parked) { p.remove(parkedKey{u.ref.Name, key, u.ref.Shadow}, position) })
 	return nil
 }
 
 // Tried forgets that somebody asked for another try.
 func (u *update) Tried(key string) error {
-	u.parking = append(u.parking, func(p parked) { delete(p.retries, parkedKey{u.consumer, key}) })
+	u.parking = append(u.parking, func(p parked) { delete(p.retries, parkedKey{u.ref.Name, key, u.ref.Shadow}) })
 	return nil
 }
 
@@ -93,7 +117,7 @@ func (d *deadLetters) Keys(ctx context.Context, consumer string) ([]carillon.Par
 	}
 	var keys []carillon.ParkedKey
 	for k, letters := range d.parked.letters {
-		if k.consumer == consumer {
+		if k.consumer == consumer && !k.shadow {
 			keys = append(keys, carillon.ParkedKey{
 				Key: k.key, Letters: int64(len(letters)), First: letters[0].Position, Retry: d.parked.retries[k],
 			})
@@ -109,7 +133,7 @@ func (d *deadLetters) Letters(ctx context.Context, consumer, key string, after c
 	if err := usable(ctx, d.closed); err != nil {
 		return nil, err
 	}
-	k := parkedKey{consumer, key}
+	k := parkedKey{consumer: consumer, key: key}
 	from, _ := d.parked.place(k, after+1)
 	rest := d.parked.letters[k][from:]
 	return slices.Clone(rest[:min(limit, len(rest))]), nil
@@ -121,7 +145,7 @@ func (d *deadLetters) Retry(ctx context.Context, consumer, key string) error {
 	if err := usable(ctx, d.closed); err != nil {
 		return err
 	}
-	k := parkedKey{consumer, key}
+	k := parkedKey{consumer: consumer, key: key}
 	if _, err := d.parked.first(k); err != nil {
 		return err
 	}
@@ -135,7 +159,7 @@ func (d *deadLetters) Discard(ctx context.Context, consumer, key string, positio
 	if err := usable(ctx, d.closed); err != nil {
 		return err
 	}
-	k := parkedKey{consumer, key}
+	k := parkedKey{consumer: consumer, key: key}
 	first, err := d.parked.first(k)
 	if err != nil {
 		return err

@@ -43,7 +43,7 @@ func (u *update) Publish(name string, messages []carillon.Message) error {
 func (u *update) Receive(receipts []carillon.Receipt) ([]bool, error) {
 	first := make([]bool, len(receipts))
 	for i := range receipts {
-		r := receipt{u.consumer, receipts[i]}
+		r := receipt{u.ref.Name, receipts[i]}
 		if u.models.inbox[r] || u.received[r] {
 			continue
 		}

@@ -41,7 +41,7 @@ func (r *readModels) Update(ctx context.Context, ref carillon.ModelRef, _ carill
 	if ref.Segment != 0 {
 		return fmt.Errorf("segment %d of %q: a store in memory has one segment: %w", ref.Segment, ref.Name, carillon.ErrUnsupported)
 	}
-	tx := &update{models: r, consumer: ref.Name, staged: make(map[string]carillon.Row)}
+	tx := &update{models: r, ref: ref, staged: make(map[string]carillon.Row)}
 	if current := r.models[ref]; current != nil {
 		tx.model = *current
 	}
@@ -75,7 +75,7 @@ func (r *readModels) Update(ctx context.Context, ref carillon.ModelRef, _ carill
 type update struct {
 	model
 	models   *readModels
-	consumer string
+	ref      carillon.ModelRef
 	staged   map[string]carillon.Row
 	parking  []func(parked)
 	outbox   []outgoing
@@ -110,6 +110,9 @@ func (u *update) Advance(to carillon.Position) error {
 
 func (u *update) Clear() error {
 	u.model, u.staged = model{}, make(map[string]carillon.Row)
+	if u.ref.Shadow {
+		u.parking = append(u.parking, func(p parked) { p.drop(u.ref.Name, true) })
+	}
 	return nil
 }
 
@@ -191,5 +194,6 @@ func (r *readModels) Switch(ctx context.Context, name string) error {
 	}
 	r.models[carillon.ModelRef{Name: name}] = m
 	delete(r.models, shadow)
+	r.parked.replace(name)
 	return nil
 }

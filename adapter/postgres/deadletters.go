@@ -34,7 +34,7 @@ func optional(t time.Time) *time.Time {
 func (d *deadLetters) Keys(ctx context.Context, consumer string) ([]carillon.ParkedKey, error) {
 	const text = `SELECT d.key, count(*), min(d.position),
 		EXISTS (SELECT FROM {{schema}}.retries r WHERE r.consumer = $1 AND r.key = d.key)
-		FROM {{schema}}.deadletters d WHERE d.consumer = $1 GROUP BY d.key ORDER BY d.key`
+		FROM {{schema}}.deadletters d WHERE d.consumer = $1 AND NOT d.shadow GROUP BY d.key ORDER BY d.key`
 	s := d.store()
 	if err := s.usable(ctx); err != nil {
 		return nil, err
@@ -57,7 +57,7 @@ func (d *deadLetters) Keys(ctx context.Context, consumer string) ([]carillon.Par
 // Letters returns the letters of a key after a position.
 func (d *deadLetters) Letters(ctx context.Context, consumer, key string, after carillon.Position, limit int) ([]carillon.DeadLetter, error) {
 	const text = `SELECT position, attempts, cause, stack, first, last FROM {{schema}}.deadletters
-		WHERE consumer = $1 AND key = $2 AND position > $3 ORDER BY position LIMIT $4`
+		WHERE consumer = $1 AND NOT shadow AND key = $2 AND position > $3 ORDER BY position LIMIT $4`
 	s := d.store()
 	if err := s.usable(ctx); err != nil {
 		return nil, err
@@ -87,7 +87,8 @@ func instant(t *time.Time) time.Time {
 
 // Retry asks for another try of a key.
 func (d *deadLetters) Retry(ctx context.Context, consumer, key string) error {
-	const text = `INSERT INTO {{schema}}.retries SELECT DISTINCT consumer, key FROM {{schema}}.deadletters WHERE consumer = $1 AND key = $2
+	const text = `INSERT INTO {{schema}}.retries
+		SELECT DISTINCT consumer, key FROM {{schema}}.deadletters WHERE consumer = $1 AND NOT shadow AND key = $2
 		ON CONFLICT (consumer, key) DO UPDATE SET key = excluded.key`
 	s := d.store()
 	if err := s.usable(ctx); err != nil {
@@ -108,8 +109,8 @@ func (d *deadLetters) Discard(ctx context.Context, consumer, key string, positio
 	}
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		var first carillon.Position
-		err := tx.QueryRow(ctx, s.texts.fill(`SELECT position FROM {{schema}}.deadletters WHERE consumer = $1 AND key = $2 ORDER BY position LIMIT 1 FOR UPDATE`),
-			consumer, []byte(key)).Scan(&first)
+		err := tx.QueryRow(ctx, s.texts.fill(`SELECT position FROM {{schema}}.deadletters
+			WHERE consumer = $1 AND NOT shadow AND key = $2 ORDER BY position LIMIT 1 FOR UPDATE`), consumer, []byte(key)).Scan(&first)
 		switch {
 		case errors.Is(err, pgx.ErrNoRows):
 			return fmt.Errorf("key %q of %q is not parked: %w", key, consumer, carillon.ErrNotFound)
@@ -118,17 +119,29 @@ func (d *deadLetters) Discard(ctx context.Context, consumer, key string, positio
 		case first != position:
 			return fmt.Errorf("the first letter of key %q stands at position %d, not at %d: %w", key, first, position, carillon.ErrConflict)
 		}
-		return s.removeLetter(ctx, tx, consumer, key, position)
+		return s.removeLetter(ctx, tx, carillon.ModelRef{Name: consumer}, key, position)
 	})
 	return ended(ctx, err)
 }
 
-// removeLetter removes a letter. With the last of a key goes what was asked for the key.
-func (s *Store) removeLetter(ctx context.Context, tx pgx.Tx, consumer, key string, position carillon.Position) error {
+// removeLetter removes a letter of a consumer or shadow. With the last of a consumer's key goes what was asked for the key.
+func (s *Store) removeLetter(ctx context.Context, tx pgx.Tx, ref carillon.ModelRef, key string, position carillon.Position) error {
 	batch := &pgx.Batch{}
-	batch.Queue(s.texts.fill("DELETE FROM {{schema}}.deadletters WHERE consumer = $1 AND key = $2 AND position = $3"),
-		consumer, []byte(key), int64(position))
+	batch.Queue(s.texts.fill("DELETE FROM {{schema}}.deadletters WHERE consumer = $1 AND shadow = $2 AND key = $3 AND position = $4"),
+		ref.Name, ref.Shadow, []byte(key), int64(position))
 	batch.Queue(s.texts.fill(`DELETE FROM {{schema}}.retries WHERE consumer = $1 AND key = $2
-		AND NOT EXISTS (SELECT FROM {{schema}}.deadletters WHERE consumer = $1 AND key = $2)`), consumer, []byte(key))
+		AND NOT EXISTS (SELECT FROM {{schema}}.deadletters WHERE consumer = $1 AND NOT shadow AND key = $2)`), ref.Name, []byte(key))
 	return tx.SendBatch(ctx, batch).Close()
+}
+
+// dropLetters queues the removal of the letters of a consumer or shadow.
+func (s *Store) dropLetters(batch *pgx.Batch, ref carillon.ModelRef) {
+	batch.Queue(s.texts.fill("DELETE FROM {{schema}}.deadletters WHERE consumer = $1 AND shadow = $2"), ref.Name, ref.Shadow)
+}
+
+// switchLetters queues what makes the letters of a shadow those of the consumer.
+func (s *Store) switchLetters(batch *pgx.Batch, consumer string) {
+	s.dropLetters(batch, carillon.ModelRef{Name: consumer})
+	batch.Queue(s.texts.fill("DELETE FROM {{schema}}.retries WHERE consumer = $1"), consumer)
+	batch.Queue(s.texts.fill("UPDATE {{schema}}.deadletters SET shadow = false WHERE consumer = $1"), consumer)
 }

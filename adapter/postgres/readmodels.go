@@ -180,6 +180,7 @@ func (r *readModels) Switch(ctx context.Context, name string) error {
 		batch.Queue(s.texts.fill("DELETE FROM {{schema}}.rows WHERE model = $1"), live)
 		batch.Queue(s.texts.fill("DELETE FROM {{schema}}.models WHERE id = $1"), live)
 		batch.Queue(s.texts.fill("UPDATE {{schema}}.models SET shadow = false WHERE id = $1"), shadow)
+		s.switchLetters(batch, name)
 		return tx.SendBatch(ctx, batch).Close()
 	})
 	return ended(ctx, err)

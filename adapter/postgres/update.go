@@ -156,6 +156,9 @@ func (u *update) Clear() error {
 	batch := &pgx.Batch{}
 	batch.Queue(u.store.texts.fill("DELETE FROM {{schema}}.rows WHERE model = $1"), u.id)
 	batch.Queue(u.store.texts.fill("DELETE FROM {{schema}}.checkpoints WHERE model = $1 AND segment <> $2"), u.id, u.ref.Segment)
+	if u.ref.Shadow {
+		u.store.dropLetters(batch, u.ref)
+	}
 	if err := u.tx.SendBatch(u.ctx, batch).Close(); err != nil {
 		return err
 	}
@@ -181,13 +184,13 @@ func (u *update) Fence(lease carillon.Lease) error {
 
 // Park adds letters, or replaces them.
 func (u *update) Park(letters []carillon.DeadLetter) error {
-	const text = `INSERT INTO {{schema}}.deadletters VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-		ON CONFLICT (consumer, key, position) DO UPDATE SET attempts = excluded.attempts, cause = excluded.cause, stack = excluded.stack,
+	const text = `INSERT INTO {{schema}}.deadletters VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+		ON CONFLICT (consumer, shadow, key, position) DO UPDATE SET attempts = excluded.attempts, cause = excluded.cause, stack = excluded.stack,
 			first = excluded.first, last = excluded.last`
 	batch := &pgx.Batch{}
 	for i := range letters {
 		l := &letters[i]
-		batch.Queue(u.store.texts.fill(text), l.Consumer, []byte(l.Key), int64(l.Position), l.Attempts,
+		batch.Queue(u.store.texts.fill(text), l.Consumer, u.ref.Shadow, []byte(l.Key), int64(l.Position), l.Attempts,
 			storable(l.Cause), storable(l.Stack), optional(l.First), optional(l.Last))
 	}
 	return u.tx.SendBatch(u.ctx, batch).Close()
@@ -195,11 +198,14 @@ func (u *update) Park(letters []carillon.DeadLetter) error {
 
 // Unpark removes a letter.
 func (u *update) Unpark(key string, position carillon.Position) error {
-	return u.store.removeLetter(u.ctx, u.tx, u.ref.Name, key, position)
+	return u.store.removeLetter(u.ctx, u.tx, u.ref, key, position)
 }
 
 // Tried forgets that somebody asked for another try.
 func (u *update) Tried(key string) error {
+	if u.ref.Shadow {
+		return nil
+	}
 	_, err := u.tx.Exec(u.ctx, u.store.texts.fill("DELETE FROM {{schema}}.retries WHERE consumer = $1 AND key = $2"), u.ref.Name, []byte(key))
 	return err
 }

@@ -20,7 +20,7 @@ func (d *deadLetters) store() *Store { return (*Store)(d) }
 func (d *deadLetters) Keys(ctx context.Context, consumer string) ([]carillon.ParkedKey, error) {
 	const text = `SELECT d.key, count(*), min(d.position),
 		EXISTS (SELECT 1 FROM carillon_retries r WHERE r.consumer = d.consumer AND r.key = d.key)
-		FROM carillon_deadletters d WHERE d.consumer = ? GROUP BY d.key ORDER BY d.key`
+		FROM carillon_deadletters d WHERE d.consumer = ? AND d.shadow = 0 GROUP BY d.key ORDER BY d.key`
 	var keys []carillon.ParkedKey
 	err := d.store().read(ctx, func(conn *connection) error {
 		return conn.query(text, func(stmt *sqlite3.Stmt) error {
@@ -38,7 +38,7 @@ func (d *deadLetters) Keys(ctx context.Context, consumer string) ([]carillon.Par
 // Letters returns the letters of a key after a position.
 func (d *deadLetters) Letters(ctx context.Context, consumer, key string, after carillon.Position, limit int) ([]carillon.DeadLetter, error) {
 	const text = `SELECT position, attempts, cause, stack, first, last FROM carillon_deadletters
-		WHERE consumer = ? AND key = ? AND position > ? ORDER BY position LIMIT ?`
+		WHERE consumer = ? AND key = ? AND shadow = 0 AND position > ? ORDER BY position LIMIT ?`
 	var letters []carillon.DeadLetter
 	err := d.store().read(ctx, func(conn *connection) error {
 		return conn.query(text, func(stmt *sqlite3.Stmt) error {
@@ -74,7 +74,7 @@ func (d *deadLetters) Discard(ctx context.Context, consumer, key string, positio
 		if first != position {
 			return fmt.Errorf("the first letter of key %q stands at position %d, not at %d: %w", key, first, position, carillon.ErrConflict)
 		}
-		return removeLetter(conn, consumer, key, position)
+		return removeLetter(conn, carillon.ModelRef{Name: consumer}, key, position)
 	})
 }
 
@@ -94,7 +94,7 @@ func (d *deadLetters) write(ctx context.Context, fn func(*connection) error) err
 
 // firstLetter returns where the first letter of a key stands, or [carillon.ErrNotFound].
 func firstLetter(conn *connection, consumer, key string) (first carillon.Position, err error) {
-	const text = "SELECT position FROM carillon_deadletters WHERE consumer = ? AND key = ? ORDER BY position LIMIT 1"
+	const text = "SELECT position FROM carillon_deadletters WHERE consumer = ? AND key = ? AND shadow = 0 ORDER BY position LIMIT 1"
 	found := false
 	err = conn.query(text, byKey(consumer, key), func(stmt *sqlite3.Stmt) error {
 		first, found = carillon.Position(stmt.ColumnInt64(0)), true
@@ -106,29 +106,47 @@ func firstLetter(conn *connection, consumer, key string) (first carillon.Positio
 	return first, err
 }
 
-// removeLetter removes a letter. With the last of a key goes what was asked for the key.
-func removeLetter(conn *connection, consumer, key string, position carillon.Position) error {
-	err := conn.exec("DELETE FROM carillon_deadletters WHERE consumer = ? AND key = ? AND position = ?", func(stmt *sqlite3.Stmt) error {
-		return errors.Join(bindKey(stmt, consumer, key), stmt.BindInt64(3, int64(position)))
+// removeLetter removes a letter of a consumer or shadow. With the last of a consumer's key goes what was asked for the key.
+func removeLetter(conn *connection, ref carillon.ModelRef, key string, position carillon.Position) error {
+	const remove = "DELETE FROM carillon_deadletters WHERE consumer = ? AND key = ? AND shadow = ? AND position = ?"
+	err := conn.exec(remove, func(stmt *sqlite3.Stmt) error {
+		return errors.Join(bindKey(stmt, ref.Name, key), stmt.BindBool(3, ref.Shadow), stmt.BindInt64(4, int64(position)))
 	})
 	if err != nil {
 		return err
 	}
 	const text = `DELETE FROM carillon_retries WHERE consumer = ?1 AND key = ?2
-		AND NOT EXISTS (SELECT 1 FROM carillon_deadletters WHERE consumer = ?1 AND key = ?2)`
-	return conn.exec(text, byKey(consumer, key))
+		AND NOT EXISTS (SELECT 1 FROM carillon_deadletters WHERE consumer = ?1 AND key = ?2 AND shadow = 0)`
+	return conn.exec(text, byKey(ref.Name, key))
+}
+
+// dropLetters removes the letters of a consumer or shadow.
+func dropLetters(conn *connection, ref carillon.ModelRef) error {
+	return conn.exec("DELETE FROM carillon_deadletters WHERE consumer = ? AND shadow = ?", func(stmt *sqlite3.Stmt) error {
+		return errors.Join(stmt.BindText(1, ref.Name), stmt.BindBool(2, ref.Shadow))
+	})
+}
+
+// switchLetters makes the letters of a shadow those of the consumer.
+func switchLetters(conn *connection, consumer string) error {
+	byConsumer := func(stmt *sqlite3.Stmt) error { return stmt.BindText(1, consumer) }
+	return firstError(
+		dropLetters(conn, carillon.ModelRef{Name: consumer}),
+		conn.exec("DELETE FROM carillon_retries WHERE consumer = ?", byConsumer),
+		conn.exec("UPDATE carillon_deadletters SET shadow = 0 WHERE consumer = ?", byConsumer),
+	)
 }
 
 // Park adds letters, or replaces them.
 func (u *update) Park(letters []carillon.DeadLetter) error {
-	const text = `INSERT INTO carillon_deadletters (consumer, key, position, attempts, cause, stack, first, last) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (consumer, key, position) DO UPDATE SET
+	const text = `INSERT INTO carillon_deadletters (consumer, key, position, attempts, cause, stack, first, last, shadow) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (consumer, shadow, key, position) DO UPDATE SET
 			attempts = excluded.attempts, cause = excluded.cause, stack = excluded.stack, first = excluded.first, last = excluded.last`
 	for i := range letters {
 		l := &letters[i]
 		err := u.conn.exec(text, func(stmt *sqlite3.Stmt) error {
 			return errors.Join(bindKey(stmt, l.Consumer, l.Key), stmt.BindInt64(3, int64(l.Position)), stmt.BindInt(4, l.Attempts),
-				stmt.BindText(5, l.Cause), stmt.BindText(6, l.Stack), bindInstant(stmt, 7, l.First), bindInstant(stmt, 8, l.Last))
+				stmt.BindText(5, l.Cause), stmt.BindText(6, l.Stack), bindInstant(stmt, 7, l.First), bindInstant(stmt, 8, l.Last), stmt.BindBool(9, u.ref.Shadow))
 		})
 		if err != nil {
 			return err
@@ -139,11 +157,14 @@ func (u *update) Park(letters []carillon.DeadLetter) error {
 
 // Unpark removes a letter.
 func (u *update) Unpark(key string, position carillon.Position) error {
-	return removeLetter(u.conn, u.ref.Name, key, position)
+	return removeLetter(u.conn, u.ref, key, position)
 }
 
 // Tried forgets that somebody asked for another try.
 func (u *update) Tried(key string) error {
+	if u.ref.Shadow {
+		return nil
+	}
 	return u.conn.exec("DELETE FROM carillon_retries WHERE consumer = ? AND key = ?", byKey(u.ref.Name, key))
 }
 

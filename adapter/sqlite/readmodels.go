@@ -147,6 +147,11 @@ func (u *update) Clear() error {
 	if err := dropRows(u.conn, u.id); err != nil {
 		return err
 	}
+	if u.ref.Shadow {
+		if err := dropLetters(u.conn, u.ref); err != nil {
+			return err
+		}
+	}
 	return u.Advance(0)
 }
 
@@ -249,6 +254,7 @@ func (r *readModels) Switch(ctx context.Context, name string) error {
 			dropRows(w.conn, live),
 			w.conn.exec("DELETE FROM carillon_models WHERE id = ?", byID(live)),
 			w.conn.exec("UPDATE carillon_models SET shadow = 0 WHERE id = ?", byID(shadow)),
+			switchLetters(w.conn, name),
 		)
 	})
 }

@@ -86,6 +86,7 @@ CREATE TABLE {{schema}}.leases (
 
 CREATE TABLE {{schema}}.deadletters (
     consumer text NOT NULL COLLATE "C",
+    shadow   boolean NOT NULL, -- of a read model that is being made anew
     key      bytea NOT NULL,
     position bigint NOT NULL,
     attempts integer NOT NULL,
@@ -93,7 +94,7 @@ CREATE TABLE {{schema}}.deadletters (
     stack    text NOT NULL,
     first    timestamptz,
     last     timestamptz,
-    PRIMARY KEY (consumer, key, position)
+    PRIMARY KEY (consumer, shadow, key, position)
 );
 
 CREATE TABLE {{schema}}.retries (
