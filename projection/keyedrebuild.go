@@ -28,7 +28,6 @@ type shadow[S any] struct {
 	of     int // segments of the live model
 	at     carillon.Position
 	pace   pace
-	drop   func(carillon.ReadModelTx) error // takes away the letters of the live model
 }
 
 // rebuild folds the whole log into a shadow while the live model serves, compares the two if that is asked for, and switches.
@@ -69,7 +68,7 @@ func (w *keyedWorker[S]) rebuild(ctx context.Context, pause func(), asked rebuil
 	return s.at, nil
 }
 
-// newShadow makes an empty shadow.
+// newShadow makes an empty shadow, which parks for itself what it cannot fold.
 func (w *keyedWorker[S]) newShadow(ctx context.Context, lease *carillon.Lease) (*shadow[S], error) {
 	place := newSeat(w.engine, w.ref.Name, whole())
 	place.ref.Shadow, place.lease = true, lease
@@ -77,10 +76,8 @@ func (w *keyedWorker[S]) newShadow(ctx context.Context, lease *carillon.Lease) (
 	if err := place.update(ctx, carillon.Refoldable, func(tx carillon.ReadModelTx) error { return tx.Clear() }); err != nil {
 		return nil, err
 	}
-	drop, err := s.worker.anew(ctx) // of all segments: the shadow is whole
-	s.drop = drop
-	s.worker.keys, s.worker.later = make(map[string]bool), true
-	return s, err
+	s.worker.keys, s.worker.spread = make(map[string]bool), s.of
+	return s, nil
 }
 
 // toHead folds everything that stands in the log.
@@ -160,22 +157,13 @@ func (s *shadow[S]) settle(ctx context.Context) error {
 	return s.worker.commit(ctx, s.at, true)
 }
 
-// replace writes the checkpoints of all segments and the letters, and puts the shadow in the live model's place. [carillon.ErrConflict]
+// replace writes the checkpoints of all segments, and puts the shadow with its letters in the live model's place. [carillon.ErrConflict]
 // says that the live model is ahead of it.
 func (s *shadow[S]) replace(ctx context.Context) error {
 	for index := range s.of {
 		place := s.worker.seat
 		place.ref.Segment = index
-		err := place.update(ctx, carillon.Flushed, func(tx carillon.ReadModelTx) error {
-			if index == 0 {
-				letters := s.worker.parking
-				letters.later, letters.pending = false, spread(letters.pending, s.of)
-				if err := errors.Join(s.drop(tx), letters.write(tx)); err != nil {
-					return err
-				}
-			}
-			return tx.Advance(s.at)
-		})
+		err := place.update(ctx, carillon.Flushed, func(tx carillon.ReadModelTx) error { return tx.Advance(s.at) })
 		if err != nil {
 			return err
 		}

@@ -20,7 +20,7 @@ type parking struct {
 	port     carillon.DeadLetters // nil where the store parks nothing: a failing event then holds up everything behind it
 	keys     map[string]bool      // nil while it is not known
 	pending  []carillon.DeadLetter
-	later    bool // a rebuild writes its letters when it is done
+	spread   int // into how many segments the model is split that a shadow is to replace; 0 for no shadow
 }
 
 func newParking(e *Engine, name string, part segment) parking {
@@ -48,9 +48,9 @@ func laneKey(event *carillon.Recorded) string {
 	return "#" + strconv.FormatInt(int64(event.Position), 10)
 }
 
-// spread makes letters of a rebuild those of a model in segments: each meets the event, and folds its own rows.
+// spread makes letters of a shadow, which is whole, those of a model in segments: each meets the event, and folds its own rows.
 func spread(letters []carillon.DeadLetter, of int) []carillon.DeadLetter {
-	if of == 1 {
+	if of <= 1 {
 		return letters
 	}
 	spread := make([]carillon.DeadLetter, 0, of*len(letters))
@@ -133,24 +133,21 @@ func (p *parking) park(event *carillon.Recorded, failure error, tried *carillon.
 
 // write writes what is to be parked.
 func (p *parking) write(tx carillon.ReadModelTx) error {
-	if len(p.pending) == 0 || p.later {
+	if len(p.pending) == 0 {
 		return nil
 	}
 	parks, err := parkingTx(tx)
 	if err != nil {
 		return err
 	}
-	return parks.Park(p.pending)
+	return parks.Park(spread(p.pending, p.spread))
 }
 
 // written forgets what was to be parked once its commit has succeeded.
-func (p *parking) written() {
-	if !p.later {
-		p.pending = nil
-	}
-}
+func (p *parking) written() { p.pending = nil }
 
-// anew prepares a rebuild, which meets every event again: it returns what drops the letters of the segment within its transaction.
+// anew prepares a rebuild without a shadow, which meets every event again: it returns what drops the letters of the segment within its
+// transaction.
 func (p *parking) anew(ctx context.Context) (drop func(carillon.ReadModelTx) error, err error) {
 	if p.port == nil {
 		return func(carillon.ReadModelTx) error { return nil }, nil
