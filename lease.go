@@ -50,4 +50,7 @@ type FencedTx interface {
 	// hands until the transaction ends, however long ago the lease ran out: a process that was paused cannot commit once it was
 	// replaced.
 	Fence(lease Lease) error
+	// Generation tells the models apart that have had this name: [ReadModels.Switch] brings one that was never there before, also
+	// when the checkpoint stays where it is. It is above zero, and the same for all segments.
+	Generation() int64
 }

@@ -50,6 +50,7 @@ func readModelChecks() []check {
 		[]check{
 			{"snapshots", checkSnapshots},
 			{"segments", checkSegments},
+			{"generations", checkGenerations},
 			{"sql", checkSQL},
 		},
 		leaseChecks(),

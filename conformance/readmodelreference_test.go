@@ -23,7 +23,9 @@ type reference struct {
 	mu     sync.Mutex
 	closed bool
 	state  state
-	cache  map[string]carillon.Snapshot
+	// generations is how many models were made.
+	generations int64
+	cache       map[string]carillon.Snapshot
 
 	leasing sync.Mutex // held by a fenced transaction until it ends; taken after mu
 	held    map[string]heldLease
@@ -38,6 +40,7 @@ type state struct {
 }
 
 type modelState struct {
+	generation  int64
 	checkpoints map[int]carillon.Position
 	rows        map[string]carillon.Row
 }
@@ -72,7 +75,7 @@ func (s state) clone() state {
 	copied := state{models: make(map[carillon.ModelRef]*modelState), letters: make(map[letterKey][]carillon.DeadLetter), retries: maps.Clone(s.retries)}
 	copied.inbox = maps.Clone(s.inbox)
 	for ref, m := range s.models {
-		copied.models[ref] = &modelState{checkpoints: maps.Clone(m.checkpoints), rows: maps.Clone(m.rows)}
+		copied.models[ref] = &modelState{generation: m.generation, checkpoints: maps.Clone(m.checkpoints), rows: maps.Clone(m.rows)}
 	}
 	for key, letters := range s.letters {
 		copied.letters[key] = slices.Clone(letters)
@@ -243,6 +246,8 @@ func (t *referenceTx) open() {
 	ref := t.r.ref(t.ref)
 	if t.state.models[ref] == nil {
 		m := newModelState()
+		t.r.generations++
+		m.generation = t.r.generations
 		if t.ref.Segment != 0 {
 			delete(m.checkpoints, 0)
 		}

@@ -152,6 +152,20 @@ func (l *referenceLeases) List(ctx context.Context, prefix string) ([]carillon.L
 	return infos, nil
 }
 
+func (t *referenceTx) Generation() int64 {
+	switch t.r.fault {
+	case "keeps the generation in a switch":
+		return 1
+	case "takes the checkpoint for the generation":
+		return int64(t.at()) + 1
+	case "has a generation for each segment":
+		return t.model().generation<<8 + int64(t.ref.Segment)
+	case "goes back to an earlier generation":
+		return t.model().generation%2 + 1
+	}
+	return t.model().generation
+}
+
 // Fence holds the leases until the transaction ends.
 func (t *referenceTx) Fence(lease carillon.Lease) error {
 	r := t.r

@@ -64,6 +64,7 @@ func (w *keyedWorker[S]) rebuild(ctx context.Context, pause func(), asked rebuil
 		}
 		break
 	}
+	pause() // what this worker has in memory is of the old model
 	w.forget()
 	return s.at, nil
 }

@@ -91,11 +91,11 @@ func (w *keyedWorker[S]) forget() {
 }
 
 func (w *keyedWorker[S]) apply(ctx context.Context, batch eventlog.Batch, from carillon.Position) (carillon.Position, error) {
-	if err := w.load(ctx); err != nil {
+	fresh := w.stored < 0
+	if err := w.resume(ctx, from); err != nil {
 		return from, err
 	}
-	if w.stored < 0 {
-		w.stored, w.done = from, from
+	if fresh {
 		w.complete = from == 0
 	}
 	through := batch.Through
@@ -143,13 +143,21 @@ func (w *keyedWorker[S]) foldOrPark(ctx context.Context, entry *eventlog.Entry) 
 	return nil
 }
 
+// resume reads what has to be known of the store before rows are, unless it is known. The checkpoint is the caller's.
+func (w *keyedWorker[S]) resume(ctx context.Context, at carillon.Position) error {
+	if w.stored < 0 {
+		if err := w.identify(ctx); err != nil {
+			return err
+		}
+		w.stored, w.done = at, at
+	}
+	return w.load(ctx)
+}
+
 // catchUp writes what was put off, so that the rows are as of a position.
 func (w *keyedWorker[S]) catchUp(ctx context.Context, at carillon.Position) error {
-	if err := w.load(ctx); err != nil {
+	if err := w.resume(ctx, at); err != nil {
 		return err
-	}
-	if w.stored < 0 {
-		w.stored, w.done = at, at
 	}
 	if len(w.dirty) == 0 && len(w.pending) == 0 {
 		return nil
@@ -334,7 +342,7 @@ func (w *keyedWorker[S]) commit(ctx context.Context, through carillon.Position, 
 		changed[i].Value = value
 	}
 	err := w.update(ctx, carillon.Refoldable, func(tx carillon.ReadModelTx) error {
-		if err := w.unmoved(tx); err != nil {
+		if err := errors.Join(w.unmoved(tx), w.unswitched(tx)); err != nil {
 			return err
 		}
 		if err := tx.Put(changed); err != nil {

@@ -15,7 +15,9 @@ type seat struct {
 	part   segment
 	lease  *carillon.Lease   // nil where nobody else could write
 	stored carillon.Position // the checkpoint in the store, -1 while it is not known
-	last   *atomic.Int64     // the checkpoint that was committed last, for others to read; 0 while it is not known
+	// generation is of the model that was read, so that a switch is noticed; 0 where nobody else could switch.
+	generation int64
+	last       *atomic.Int64 // the checkpoint that was committed last, for others to read; 0 while it is not known
 	parking
 }
 
@@ -40,6 +42,25 @@ func (s *seat) update(ctx context.Context, durability carillon.Durability, fn fu
 		}
 		return fn(tx)
 	})
+}
+
+// identify takes note of the model there is. What is read of it afterwards holds until another takes its place.
+func (s *seat) identify(ctx context.Context) error {
+	if s.lease == nil {
+		return nil
+	}
+	return s.update(ctx, carillon.Refoldable, func(tx carillon.ReadModelTx) error {
+		s.generation = tx.(carillon.FencedTx).Generation()
+		return nil
+	})
+}
+
+// unswitched refuses to write when another model has taken the place of the one that was read, which need not move the checkpoint.
+func (s *seat) unswitched(tx carillon.ReadModelTx) error {
+	if s.lease != nil && tx.(carillon.FencedTx).Generation() != s.generation {
+		return errMoved
+	}
+	return nil
 }
 
 // committed takes note of a checkpoint that was committed.

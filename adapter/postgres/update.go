@@ -182,6 +182,9 @@ func (u *update) Fence(lease carillon.Lease) error {
 	return err
 }
 
+// Generation is the model's number, which a switch takes from the shadow.
+func (u *update) Generation() int64 { return int64(u.id) }
+
 // Park adds letters, or replaces them.
 func (u *update) Park(letters []carillon.DeadLetter) error {
 	const text = `INSERT INTO {{schema}}.deadletters VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
