@@ -32,6 +32,10 @@ const (
 	lettersReversed          bug = "the letters of a key come last one first"
 	switchUnchecked          bug = "a switch does not look whether the live model has come further"
 	switchWithoutCheckpoints bug = "a switch keeps the checkpoints of the old model"
+	switchUnnoticed          bug = "a switch that leaves the checkpoint where it was goes unnoticed"
+	switchKeepsLetters       bug = "a switch keeps the letters of the old model"
+	switchDropsLetters       bug = "a switch drops the letters of the shadow, too"
+	shadowParksLive          bug = "what a shadow parks is parked for the live model"
 	pauseIgnored             bug = "a process does not see that a projection is paused"
 
 	// Leases.
@@ -53,6 +57,7 @@ func bugs() []bug {
 		conditionBeforeLock, versionBeforeLock, versionUnchecked, commandForgotten, lateAppendAccepted, uncommittedVisible, uncommittedSkipped,
 		pageWithHole, lastOfStreamMissed, acknowledgedEarly, lossCalledFailure, checkpointAfterRows, checkpointFirst, rowsOverwritten,
 		checkpointShared, parkedLater, handledStays, keysForgotten, lettersReversed, switchUnchecked, switchWithoutCheckpoints,
+		switchUnnoticed, switchKeepsLetters, switchDropsLetters, shadowParksLive,
 		pauseIgnored, fenceIgnored, fenceUnlocked, epochKept, runningLeaseTaken, lostLeaseRenewed, anyLeaseReleased, snapshotAhead,
 		effectAfterCommit,
 	}

@@ -12,6 +12,8 @@ import (
 type database struct {
 	world *world
 
+	generations int64 // how many models were made
+
 	events   []carillon.Recorded // committed
 	staged   []carillon.Recorded // being committed
 	commands map[string]carillon.CommandRecord

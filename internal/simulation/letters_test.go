@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/carillon-go/carillon"
 )
 
-// parkedKey is a key of a consumer.
+// parkedKey is a key of a consumer, which for a shadow has the shadow's name.
 type parkedKey struct{ consumer, key string }
 
 // letters are the parked events in the database.
@@ -23,8 +24,8 @@ func newLetters() *letters {
 	return &letters{byKey: make(map[parkedKey][]carillon.DeadLetter), asked: make(map[parkedKey]bool)}
 }
 
-func (l *letters) put(letter carillon.DeadLetter) {
-	k := parkedKey{letter.Consumer, letter.Key}
+func (l *letters) put(consumer string, letter carillon.DeadLetter) {
+	k := parkedKey{consumer, letter.Key}
 	l.remove(k, letter.Position)
 	l.byKey[k] = append(l.byKey[k], letter)
 	slices.SortFunc(l.byKey[k], func(a, b carillon.DeadLetter) int { return int(a.Position - b.Position) })
@@ -61,6 +62,24 @@ func (l *letters) keys(consumer string) (keys []carillon.ParkedKey) {
 	return keys
 }
 
+// drop removes the letters of a consumer, and what was asked for them.
+func (l *letters) drop(consumer string) {
+	maps.DeleteFunc(l.byKey, func(k parkedKey, _ []carillon.DeadLetter) bool { return k.consumer == consumer })
+	maps.DeleteFunc(l.asked, func(k parkedKey, _ bool) bool { return k.consumer == consumer })
+}
+
+// replace makes the letters of a shadow those of the consumer.
+func (l *letters) replace(consumer string) {
+	shadowed := modelName(carillon.ModelRef{Name: consumer, Shadow: true})
+	l.drop(consumer)
+	for k, letters := range maps.Clone(l.byKey) {
+		if k.consumer == shadowed {
+			delete(l.byKey, k)
+			l.byKey[parkedKey{consumer, k.key}] = letters
+		}
+	}
+}
+
 // laneKey is what a segment parks the events of a key under.
 func laneKey(key string, segment, segments int) string {
 	if segments == 1 {
@@ -69,12 +88,20 @@ func laneKey(key string, segment, segments int) string {
 	return fmt.Sprintf("%d/%s", segment, key)
 }
 
+// consumer is whose letters a transaction parks and unparks.
+func (t *transaction) consumer() string {
+	if t.database.world.bug == shadowParksLive {
+		return t.ref.Name
+	}
+	return modelName(t.ref)
+}
+
 // Park adds letters with the commit.
 func (t *transaction) Park(parked []carillon.DeadLetter) error {
 	parked = slices.Clone(parked)
 	t.parking = append(t.parking, func(l *letters) {
 		for _, letter := range parked {
-			l.put(letter)
+			l.put(t.consumer(), letter)
 		}
 	})
 	return nil
@@ -83,14 +110,14 @@ func (t *transaction) Park(parked []carillon.DeadLetter) error {
 // Unpark removes a letter with the commit.
 func (t *transaction) Unpark(key string, position carillon.Position) error {
 	if t.database.world.bug != handledStays {
-		t.parking = append(t.parking, func(l *letters) { l.remove(parkedKey{t.name, key}, position) })
+		t.parking = append(t.parking, func(l *letters) { l.remove(parkedKey{t.consumer(), key}, position) })
 	}
 	return nil
 }
 
 // Tried notes with the commit that a try was made.
 func (t *transaction) Tried(key string) error {
-	t.parking = append(t.parking, func(l *letters) { delete(l.asked, parkedKey{t.name, key}) })
+	t.parking = append(t.parking, func(l *letters) { delete(l.asked, parkedKey{t.consumer(), key}) })
 	return nil
 }
 
@@ -176,10 +203,13 @@ func (l sessionLetters) Discard(context.Context, string, string, carillon.Positi
 	return carillon.ErrUnsupported
 }
 
-// parked describes what is parked, "" for nothing.
+// parked describes what consumers have parked, "" for nothing.
 func (l *letters) parked() string {
 	var keys []string
 	for k := range maps.Keys(l.byKey) {
+		if strings.HasSuffix(k.consumer, shadowMark) {
+			continue
+		}
 		keys = append(keys, fmt.Sprintf("%s %s from %d", k.consumer, k.key, l.first(k)))
 	}
 	slices.Sort(keys)

@@ -10,8 +10,9 @@ import (
 
 // model is a read model in the database.
 type model struct {
-	rows     map[string]carillon.Row
-	segments map[int]*part
+	generation int64
+	rows       map[string]carillon.Row
+	segments   map[int]*part
 }
 
 // part is the checkpoint of a segment, and its lock.
@@ -31,7 +32,7 @@ var (
 type transaction struct {
 	database   *database
 	session    *session
-	name       string // of the model
+	ref        carillon.ModelRef
 	what       string
 	model      *model
 	part       *part
@@ -49,7 +50,8 @@ func (d *database) lock(ref carillon.ModelRef) (*model, *part) {
 	for {
 		m := d.models[modelName(ref)]
 		if m == nil {
-			m = &model{rows: make(map[string]carillon.Row), segments: make(map[int]*part)}
+			d.generations++
+			m = &model{generation: d.generations, rows: make(map[string]carillon.Row), segments: make(map[int]*part)}
 			d.models[modelName(ref)] = m
 		}
 		p := m.segments[ref.Segment]
@@ -68,7 +70,7 @@ func (d *database) lock(ref carillon.ModelRef) (*model, *part) {
 // begin locks a segment for an update.
 func (d *database) begin(s *session, ref carillon.ModelRef, what string) *transaction {
 	m, p := d.lock(ref)
-	t := &transaction{database: d, session: s, name: ref.Name, what: what, model: m, part: p, checkpoint: p.checkpoint, rows: make(map[string]carillon.Row)}
+	t := &transaction{database: d, session: s, ref: ref, what: what, model: m, part: p, checkpoint: p.checkpoint, rows: make(map[string]carillon.Row)}
 	if d.world.bug == rowsOverwritten {
 		t.rows = maps.Clone(m.rows)
 	}
@@ -155,6 +157,13 @@ func (t *transaction) Put(rows []carillon.Row) error {
 func (t *transaction) Advance(to carillon.Position) error {
 	t.checkpoint, t.moved = to, true
 	return nil
+}
+
+func (t *transaction) Generation() int64 {
+	if t.database.world.bug == switchUnnoticed {
+		return 1
+	}
+	return t.model.generation
 }
 
 // Fence refuses a lease that has changed hands, and keeps it from doing so until the transaction ends.

@@ -71,11 +71,11 @@ func (o *operator) resume(ctx context.Context, r *rand.Rand, name string) {
 	}
 }
 
-// rebuild has a model rebuilt that is not poisoned: the rest of a mixed deploy is not what this is about.
+// rebuild has a model rebuilt, also one that another version of the program parks events of.
 func (o *operator) rebuild(ctx context.Context, r *rand.Rand, to *life) {
 	w := o.world
 	name := rolls
-	if !w.plan.poisoned && r.IntN(2) == 0 {
+	if w.plan.poisoned || r.IntN(2) == 0 {
 		name = balances
 	}
 	limited, cancel := context.WithDeadline(ctx, w.moment(between(r, 5*time.Second, 20*time.Second)))

@@ -9,10 +9,13 @@ import (
 	"github.com/carillon-go/carillon"
 )
 
+// shadowMark ends the names of shadows.
+const shadowMark = ", shadow"
+
 // modelName is under which name the database keeps a model.
 func modelName(ref carillon.ModelRef) string {
 	if ref.Shadow {
-		return ref.Name + ", shadow"
+		return ref.Name + shadowMark
 	}
 	return ref.Name
 }
@@ -87,6 +90,13 @@ func (d *database) replace(name string) (before carillon.Position, err error) {
 		}
 		d.models[name] = shadow
 		delete(d.models, shadowed)
+		switch d.world.bug {
+		case switchKeepsLetters:
+		case switchDropsLetters:
+			d.letters.drop(name)
+		default:
+			d.letters.replace(name)
+		}
 		return before, nil
 	}
 	return 0, errDown
@@ -96,6 +106,9 @@ func (d *database) replace(name string) (before carillon.Position, err error) {
 func (t *transaction) Clear() error {
 	t.cleared, t.checkpoint, t.moved = true, 0, true
 	clear(t.rows)
+	if t.ref.Shadow {
+		t.parking = append(t.parking, func(l *letters) { l.drop(modelName(t.ref)) })
+	}
 	return nil
 }
 
