@@ -11,6 +11,8 @@ type Local struct {
 	load func(ctx context.Context, subscription int64) (positions []int64, err error)
 	note func(ctx context.Context, subscription int64, checkpoints []Checkpoint) error
 
+	noting sync.Mutex // taken before mu: what is noted later is never further back
+
 	mu            sync.Mutex
 	subscriptions map[int64]*localShares
 }
@@ -23,6 +25,7 @@ type localShares struct {
 type localShare struct {
 	Share
 
+	noted       int64 // the position in the tables
 	held, ahead int64
 }
 
@@ -45,7 +48,7 @@ func (l *Local) find(ctx context.Context, subscription int64) (*localShares, err
 	}
 	s := &localShares{shares: make([]localShare, len(positions))}
 	for partition, position := range positions {
-		s.shares[partition].Share = Share{Partition: partition, Position: position, Free: true}
+		s.shares[partition] = localShare{Share: Share{Partition: partition, Position: position, Free: true}, noted: position}
 	}
 	l.subscriptions[subscription] = s
 	return s, nil
@@ -91,29 +94,28 @@ func (l *Local) Claim(ctx context.Context, member Member, partitions []int) ([]S
 
 // Save notes checkpoints.
 func (l *Local) Save(ctx context.Context, member Member, checkpoints []Checkpoint) (lost []int, err error) {
-	kept, lost, err := l.settle(ctx, member, checkpoints, false)
-	if err != nil || len(kept) == 0 {
-		return lost, err
+	lost, err = l.settle(ctx, member, checkpoints, false)
+	if err != nil {
+		return nil, err
 	}
-	return lost, l.note(ctx, member.Subscription, kept)
+	return lost, l.write(ctx, member.Subscription, checkpoints)
 }
 
 // Release notes checkpoints and gives partitions up. Whoever claims them next goes on there, also when they could not be written.
 func (l *Local) Release(ctx context.Context, member Member, checkpoints []Checkpoint) error {
-	kept, _, err := l.settle(ctx, member, checkpoints, true)
-	if err != nil || len(kept) == 0 {
+	if _, err := l.settle(ctx, member, checkpoints, true); err != nil {
 		return err
 	}
-	return l.note(ctx, member.Subscription, kept)
+	return l.write(ctx, member.Subscription, checkpoints)
 }
 
 // settle keeps those checkpoints in memory that are the consumer's.
-func (l *Local) settle(ctx context.Context, member Member, checkpoints []Checkpoint, release bool) (kept []Checkpoint, lost []int, err error) {
+func (l *Local) settle(ctx context.Context, member Member, checkpoints []Checkpoint, release bool) (lost []int, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s, err := l.find(ctx, member.Subscription)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	for _, checkpoint := range checkpoints {
 		share := &s.shares[checkpoint.Partition]
@@ -121,15 +123,46 @@ func (l *Local) settle(ctx context.Context, member Member, checkpoints []Checkpo
 			lost = append(lost, checkpoint.Partition)
 			continue
 		}
-		if checkpoint.Position != share.Position {
-			kept = append(kept, checkpoint)
-		}
 		share.Position, share.held, share.ahead = checkpoint.Position, checkpoint.Held, checkpoint.Ahead
 		if release {
 			share.Consumer, share.Free, share.held, share.ahead = "", true, 0, 0
 		}
 	}
-	return kept, lost, nil
+	return lost, nil
+}
+
+// write notes where the partitions of some checkpoints stand in memory, as far as the tables say something else: also what an earlier
+// call could not write.
+func (l *Local) write(ctx context.Context, subscription int64, checkpoints []Checkpoint) error {
+	l.noting.Lock()
+	defer l.noting.Unlock()
+	unnoted := l.unnoted(subscription, checkpoints)
+	if len(unnoted) == 0 {
+		return nil
+	}
+	if err := l.note(ctx, subscription, unnoted); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	shares := l.subscriptions[subscription].shares
+	for _, checkpoint := range unnoted {
+		shares[checkpoint.Partition].noted = checkpoint.Position
+	}
+	return nil
+}
+
+// unnoted are those partitions of some checkpoints that stand elsewhere than in the tables.
+func (l *Local) unnoted(subscription int64, checkpoints []Checkpoint) []Checkpoint {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var unnoted []Checkpoint
+	for _, checkpoint := range checkpoints {
+		if share := &l.subscriptions[subscription].shares[checkpoint.Partition]; share.Position != share.noted {
+			unnoted = append(unnoted, Checkpoint{Partition: checkpoint.Partition, Epoch: share.Epoch, Position: share.Position})
+		}
+	}
+	return unnoted
 }
 
 // Leave removes a consumer.

@@ -172,3 +172,53 @@ func TestLocalShares(t *testing.T) {
 		t.Errorf("%d held and %d settled ahead, want 3 and 2", held, ahead)
 	}
 }
+
+// A checkpoint that could not be noted, as when the consumer leaves meanwhile, is noted when the partition is given up, or by whoever has it
+// next.
+func TestLocalSharesNoteWhatTheyCouldNot(t *testing.T) {
+	t.Parallel()
+	noted, fails := int64(5), false
+	local := NewLocal(func(context.Context, int64) ([]int64, error) { return []int64{5}, nil },
+		func(_ context.Context, _ int64, checkpoints []Checkpoint) error {
+			if fails {
+				return context.Canceled
+			}
+			noted = checkpoints[0].Position
+			return nil
+		})
+	for _, step := range []struct {
+		what     string
+		claim    bool
+		epoch    int64
+		position int64
+		release  bool
+		fails    bool
+		noted    int64
+	}{
+		{what: "a save that fails", claim: true, epoch: 1, position: 7, fails: true, noted: 5},
+		{what: "a release at the same place", epoch: 1, position: 7, release: true, noted: 7},
+		{what: "a release that fails", claim: true, epoch: 2, position: 9, release: true, fails: true, noted: 7},
+		{what: "the next one stands still", claim: true, epoch: 3, position: 9, noted: 9},
+		{what: "it goes on", epoch: 3, position: 11, noted: 11},
+		{what: "the one before comes late", epoch: 2, position: 10, noted: 11},
+	} {
+		member := Member{Subscription: 1, Consumer: "a"}
+		if step.claim {
+			if claimed, err := local.Claim(t.Context(), member, []int{0}); err != nil || len(claimed) != 1 || claimed[0].Epoch != step.epoch {
+				t.Fatalf("%s: claimed %+v, %v", step.what, claimed, err)
+			}
+		}
+		fails = step.fails
+		save := func(ctx context.Context, member Member, checkpoints []Checkpoint) error {
+			_, err := local.Save(ctx, member, checkpoints)
+			return err
+		}
+		if step.release {
+			save = local.Release
+		}
+		err := save(t.Context(), member, []Checkpoint{{Epoch: step.epoch, Position: step.position}})
+		if (err != nil) != step.fails || noted != step.noted {
+			t.Errorf("%s: noted %d, %v, want %d", step.what, noted, err, step.noted)
+		}
+	}
+}
