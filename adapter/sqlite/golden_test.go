@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"flag"
 	"os"
@@ -23,7 +24,8 @@ const (
 	golden1      = "testdata/v1.sqlite" // the log, read models and snapshots
 	golden2      = "testdata/v2.sqlite" // and dead letters
 	golden3      = "testdata/v3.sqlite" // and topics and the inbox
-	newestGolden = golden3
+	golden4      = "testdata/v4.sqlite" // and the dead letters of shadows
+	newestGolden = golden4
 )
 
 func goldenEvents() []carillon.Message {
@@ -64,6 +66,7 @@ func writeGolden(t *testing.T, path string) {
 		store.(*Store).DeadLetters().Retry(t.Context(), "mails", "1"),
 		store.Snapshots().SaveSnapshot(t.Context(), carillon.Snapshot{Key: "order-1", At: 1, Fingerprint: "f", State: []byte("s")}),
 		writeGoldenTopics(t.Context(), store.(*Store)),
+		writeGoldenShadow(t.Context(), store),
 		store.Close())
 	if err != nil {
 		t.Fatal(err)
@@ -92,14 +95,17 @@ func TestGoldenStores(t *testing.T) {
 		_ = os.Remove(newestGolden + ".lock")
 	}
 	t.Parallel()
-	for golden, letters := range map[string][]carillon.DeadLetter{golden1: nil, golden2: goldenLetters(), golden3: goldenLetters()} {
+	for golden, letters := range map[string][]carillon.DeadLetter{
+		golden1: nil, golden2: goldenLetters(), golden3: goldenLetters(), golden4: goldenLetters(),
+	} {
 		t.Run(filepath.Base(golden), func(t *testing.T) {
 			t.Parallel()
 			path := goldenCopy(t, golden)
 			readGolden(t, path)
 			readGoldenLetters(t, File(path), letters)
 			readGoldenLetters(t, ReadOnly(path), letters)
-			readGoldenTopics(t, path, golden == golden3)
+			readGoldenShadow(t, path, golden >= golden4)
+			readGoldenTopics(t, path, golden >= golden3)
 		})
 	}
 }
@@ -177,6 +183,49 @@ func readGoldenLetters(t *testing.T, source *Source, want []carillon.DeadLetter)
 	}
 	if diff := cmp.Diff(wantKeys, keys); diff != "" {
 		t.Errorf("keys (-want +got):\n%s", diff)
+	}
+	if err := store.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// goldenShadowLetter is parked by a rebuild of "orders" that is under way.
+func goldenShadowLetter() carillon.DeadLetter {
+	letter := goldenLetters()[0]
+	letter.Consumer, letter.Cause = "orders", "no fold"
+	return letter
+}
+
+func writeGoldenShadow(ctx context.Context, store carillon.Store) error {
+	shadow := carillon.ModelRef{Name: "orders", Shadow: true}
+	return store.ReadModels().Update(ctx, shadow, carillon.Flushed, func(tx carillon.ReadModelTx) error {
+		return errors.Join(tx.(carillon.ParkingTx).Park([]carillon.DeadLetter{goldenShadowLetter()}), tx.Advance(2))
+	})
+}
+
+// readGoldenShadow switches to the shadow that [writeGoldenShadow] wrote or, in a store from before shadows had letters, writes now.
+func readGoldenShadow(t *testing.T, path string, there bool) {
+	t.Helper()
+	opened, err := File(path).Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := opened.(*Store)
+	if !there {
+		if err := writeGoldenShadow(t.Context(), store); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range [][]carillon.DeadLetter{nil, {goldenShadowLetter()}} {
+		letters, err := store.DeadLetters().Letters(t.Context(), "orders", "1", 0, 10)
+		if diff := cmp.Diff(want, letters); err != nil || diff != "" {
+			t.Errorf("letters of a model with a shadow, error %v (-want +got):\n%s", err, diff)
+		}
+		if want == nil {
+			if err := store.ReadModels().Switch(t.Context(), "orders"); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 	if err := store.Close(); err != nil {
 		t.Error(err)
