@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
 	"net"
@@ -118,9 +119,14 @@ func (p *proxy) serve(client, server net.Conn) {
 		}
 	}()
 	buffer := make([]byte, 64<<10)
-	for {
+	for first := true; ; first = false {
 		n, err := client.Read(buffer)
 		request := buffer[:n]
+		if first && isCancel(request) { // sent for a connection that broke: it would come at any time
+			_, _ = client.Close(), server.Close()
+			<-answered
+			return
+		}
 		if fault, now := p.struck(request); now {
 			p.mu.Lock()
 			struck = true
@@ -138,6 +144,11 @@ func (p *proxy) serve(client, server net.Conn) {
 			return
 		}
 	}
+}
+
+// isCancel reports whether what a client says first asks the server to cancel what another connection of its is doing.
+func isCancel(request []byte) bool {
+	return len(request) >= 8 && binary.BigEndian.Uint32(request[4:]) == 80877102
 }
 
 // fail does to a request what the fault says, before the client finds its connection broken.
