@@ -187,7 +187,8 @@ func (u *update) Generation() int64 { return int64(u.id) }
 
 // Park adds letters, or replaces them.
 func (u *update) Park(letters []carillon.DeadLetter) error {
-	const text = `INSERT INTO {{schema}}.deadletters VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+	const text = `INSERT INTO {{schema}}.deadletters (consumer, shadow, key, position, attempts, cause, stack, first, last)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 		ON CONFLICT (consumer, shadow, key, position) DO UPDATE SET attempts = excluded.attempts, cause = excluded.cause, stack = excluded.stack,
 			first = excluded.first, last = excluded.last`
 	batch := &pgx.Batch{}

@@ -86,7 +86,6 @@ CREATE TABLE {{schema}}.leases (
 
 CREATE TABLE {{schema}}.deadletters (
     consumer text NOT NULL COLLATE "C",
-    shadow   boolean NOT NULL, -- of a read model that is being made anew
     key      bytea NOT NULL,
     position bigint NOT NULL,
     attempts integer NOT NULL,
@@ -94,7 +93,7 @@ CREATE TABLE {{schema}}.deadletters (
     stack    text NOT NULL,
     first    timestamptz,
     last     timestamptz,
-    PRIMARY KEY (consumer, shadow, key, position)
+    PRIMARY KEY (consumer, key, position)
 );
 
 CREATE TABLE {{schema}}.retries (
