@@ -58,7 +58,10 @@ type DeadLetterStore interface {
 type ParkingTx interface {
 	// Park adds letters, or replaces those of their positions.
 	Park(letters []DeadLetter) error
-	// Unpark removes a letter that was handled. A key without letters is no longer parked.
+	// Replace puts a letter that was tried once more in its own place, or returns [ErrNotFound] when it is gone: it does not come back.
+	Replace(letter DeadLetter) error
+	// Unpark removes a letter that was handled. A key without letters is no longer parked. [ErrNotFound] says that the letter is gone:
+	// somebody has discarded it, or a rebuild has dropped it.
 	Unpark(key string, position Position) error
 	// Tried notes that the tries somebody asked for were made. Nobody asks for those of a shadow.
 	Tried(key string) error

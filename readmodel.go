@@ -80,7 +80,8 @@ type ReadModelTx interface {
 	Put(rows []Row) error
 	// Advance moves the checkpoint.
 	Advance(to Position) error
-	// Clear removes all rows and the checkpoint, of a shadow also its dead letters. Those of a live model stay.
+	// Clear removes all rows, the checkpoints of all segments, the dead letters, and the tries that somebody asked for: the model begins
+	// anew.
 	Clear() error
 }
 

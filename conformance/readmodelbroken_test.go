@@ -145,7 +145,12 @@ func brokenReadModels() map[string]string {
 		"unparks live letters through the shadow":               "shadow letters",
 		"takes a shadow's tries for the live model's":           "shadow letters",
 		"keeps a shadow's letters when it is cleared":           "shadow letters",
-		"drops the letters of a live model that is cleared":     "shadow letters",
+		"keeps the letters of a live model that is cleared":     "letters cleared",
+		"keeps a retry when its model is cleared":               "letters cleared",
+		"drops the letters of all models with those of one":     "letters cleared",
+		"takes a letter that is gone for one that was unparked": "unpark, shadow letters, letters cleared",
+		"brings letters back that were discarded":               "replace, replace race, letters cleared",
+		"does not write a letter that was tried again":          "replace",
 		"keeps the old letters in a switch":                     "letters switched, letter switch race",
 		"drops the shadow's letters in a switch":                "letters switched, letter switch race",
 		"keeps a retry in a switch":                             "letters switched",
@@ -221,6 +226,7 @@ func TestReadModelChecksThatCannotBeMadeSaySo(t *testing.T) {
 	for _, name := range []string{
 		"sql", "read models reopened", "lease claim", "lease expiry", "lease renewal", "lease release", "lease list", "lease race",
 		"fence", "fence under way", "fence race", "parked letters", "parking rolled back", "letter texts", "unpark", "retry", "discard", "discard race",
+		"generations", "replace", "replace race", "letters cleared", "shadow letters", "letters switched", "letter switch race",
 		"outbox", "outbox rolled back", "outbox under way", "outbox refused", "outbox race", "inbox reopened",
 	} {
 		t.Run(name, func(t *testing.T) {

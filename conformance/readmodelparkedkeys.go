@@ -15,6 +15,9 @@ func parkedKeyChecks() []check {
 		{"retry", checkRetry},
 		{"discard", checkDiscard},
 		{"discard race", checkDiscardRace},
+		{"replace", checkReplace},
+		{"replace race", checkReplaceRace},
+		{"letters cleared", checkLettersCleared},
 	}
 }
 
@@ -31,14 +34,21 @@ func checkUnpark(ctx context.Context, s *subject) error {
 	unpark := func(key string, position carillon.Position) error {
 		return s.parking(ctx, "orders", func(tx carillon.ParkingTx) error { return tx.Unpark(key, position) })
 	}
+	gone := func(key string, position carillon.Position) error {
+		if err := unpark(key, position); !errors.Is(err, carillon.ErrNotFound) {
+			return fmt.Errorf("unpark position %d of key %q, which has no such letter: error %w, want ErrNotFound", position, key, errOrNil(err))
+		}
+		return nil
+	}
 	err := inOrder(
 		func() error { return unpark("k", 7) },
 		func() error { return s.parked(ctx, "k", letter("k", 8, "2")) },
 		func() error {
 			return s.keys(ctx, "orders", carillon.ParkedKey{Key: "k", Letters: 1, First: 8}, carillon.ParkedKey{Key: "l", Letters: 1, First: 7})
 		},
-		func() error { return unpark("k", 7) }, // once more
-		func() error { return unpark("nobody's", 7) },
+		func() error { return gone("k", 7) }, // once more
+		func() error { return gone("k", 9) },
+		func() error { return gone("nobody's", 7) },
 		func() error { return unpark("k", 8) },
 		func() error { return s.parked(ctx, "k") },
 		func() error { return s.keys(ctx, "orders", carillon.ParkedKey{Key: "l", Letters: 1, First: 7}) },
@@ -54,6 +64,12 @@ func checkUnpark(ctx context.Context, s *subject) error {
 			func() error { return tx.Unpark("l", 7) },
 			func() error { return tx.Park([]carillon.DeadLetter{letter("l", 7, "again"), letter("m", 1, "gone")}) },
 			func() error { return tx.Unpark("m", 1) },
+			func() error {
+				if err := tx.Unpark("m", 1); !errors.Is(err, carillon.ErrNotFound) {
+					return fmt.Errorf("unpark what this transaction has unparked: error %w, want ErrNotFound", errOrNil(err))
+				}
+				return nil
+			},
 		)
 	})
 	if err != nil {

@@ -338,9 +338,7 @@ func (t *referenceTx) Advance(to carillon.Position) error {
 }
 
 func (t *referenceTx) Clear() error {
-	if t.ref.Shadow && !t.r.is("keeps a shadow's letters when it is cleared") || t.r.is("drops the letters of a live model that is cleared") {
-		t.state.dropLetters(t.ref.Name, t.ref.Shadow)
-	}
+	t.clearLetters()
 	switch t.r.fault {
 	case "clears the rows of all models":
 		for _, m := range t.state.models {

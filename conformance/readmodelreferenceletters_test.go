@@ -64,8 +64,25 @@ func (t *referenceTx) Park(letters []carillon.DeadLetter) error {
 	return nil
 }
 
+func (t *referenceTx) there(k letterKey, position carillon.Position) bool {
+	return slices.ContainsFunc(t.state.letters[k], func(letter carillon.DeadLetter) bool { return letter.Position == position })
+}
+
+func (t *referenceTx) Replace(letter carillon.DeadLetter) error {
+	if !t.there(t.letterKey(letter.Consumer, letter.Key), letter.Position) && !t.r.is("brings letters back that were discarded") {
+		return carillon.ErrNotFound
+	}
+	if t.r.is("does not write a letter that was tried again") {
+		return nil
+	}
+	return t.Park([]carillon.DeadLetter{letter})
+}
+
 func (t *referenceTx) Unpark(key string, position carillon.Position) error {
 	k := t.letterKey(t.ref.Name, key)
+	if !t.there(k, position) && !t.r.is("takes a letter that is gone for one that was unparked") {
+		return carillon.ErrNotFound
+	}
 	switch t.r.fault {
 	case "unparks live letters through the shadow":
 		t.state.remove(t.r, t.r.letterKey(t.ref.Name, key), position)
@@ -76,6 +93,23 @@ func (t *referenceTx) Unpark(key string, position carillon.Position) error {
 	}
 	t.state.remove(t.r, k, position)
 	return nil
+}
+
+// clearLetters is what a clear does with letters.
+func (t *referenceTx) clearLetters() {
+	kept := "keeps the letters of a live model that is cleared"
+	if t.ref.Shadow {
+		kept = "keeps a shadow's letters when it is cleared"
+	}
+	if !t.r.is(kept) {
+		t.state.dropLetters(t.ref.Name, t.ref.Shadow)
+	}
+	if t.r.is("drops the letters of all models with those of one") {
+		clear(t.state.letters)
+	}
+	if !t.r.is("keeps a retry when its model is cleared") {
+		maps.DeleteFunc(t.state.retries, func(k letterKey, _ bool) bool { return k.consumer == t.ref.Name && k.shadow == t.ref.Shadow })
+	}
 }
 
 func (t *referenceTx) Tried(key string) error {

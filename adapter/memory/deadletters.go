@@ -21,6 +21,13 @@ type parkedKey struct {
 	shadow        bool
 }
 
+// letterPlace is where a letter stands.
+type letterPlace struct {
+	parkedKey
+
+	position carillon.Position
+}
+
 func newParked() parked {
 	return parked{letters: make(map[parkedKey][]carillon.DeadLetter), retries: make(map[parkedKey]bool)}
 }
@@ -86,6 +93,9 @@ func (p parked) first(k parkedKey) (carillon.DeadLetter, error) {
 // Park adds letters, or replaces them.
 func (u *update) Park(letters []carillon.DeadLetter) error {
 	letters = slices.Clone(letters)
+	for i := range letters {
+		u.note(letterPlace{parkedKey{letters[i].Consumer, letters[i].Key, u.ref.Shadow}, letters[i].Position}, true)
+	}
 	u.parking = append(u.parking, func(p parked) {
 		for _, letter := range letters {
 			p.put(letter, u.ref.Shadow)
@@ -94,10 +104,43 @@ func (u *update) Park(letters []carillon.DeadLetter) error {
 	return nil
 }
 
+// Replace replaces a letter.
+func (u *update) Replace(letter carillon.DeadLetter) error {
+	if err := u.there(letterPlace{parkedKey{letter.Consumer, letter.Key, u.ref.Shadow}, letter.Position}); err != nil {
+		return err
+	}
+	return u.Park([]carillon.DeadLetter{letter})
+}
+
+// there returns [carillon.ErrNotFound] unless a letter is there as this transaction sees it.
+func (u *update) there(at letterPlace) error {
+	there, ok := u.letters[at]
+	if !ok && !u.dropped {
+		_, there = u.models.parked.place(at.parkedKey, at.position)
+	}
+	if !there {
+		return fmt.Errorf("letter of key %q at position %d: %w", at.key, at.position, carillon.ErrNotFound)
+	}
+	return nil
+}
+
 // Unpark removes a letter.
 func (u *update) Unpark(key string, position carillon.Position) error {
-	u.parking = append(u.parking, func(p parked) { p.remove(parkedKey{u.ref.Name, key, u.ref.Shadow}, position) })
+	at := letterPlace{parkedKey{u.ref.Name, key, u.ref.Shadow}, position}
+	if err := u.there(at); err != nil {
+		return err
+	}
+	u.note(at, false)
+	u.parking = append(u.parking, func(p parked) { p.remove(at.parkedKey, position) })
 	return nil
+}
+
+// note takes down whether a letter is there for the rest of the transaction.
+func (u *update) note(at letterPlace, there bool) {
+	if u.letters == nil {
+		u.letters = make(map[letterPlace]bool)
+	}
+	u.letters[at] = there
 }
 
 // Tried forgets that somebody asked for another try.

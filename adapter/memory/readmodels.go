@@ -78,6 +78,8 @@ type update struct {
 	ref      carillon.ModelRef
 	staged   map[string]carillon.Row
 	parking  []func(parked)
+	letters  map[letterPlace]bool // those it has parked, and as false those it has unparked
+	dropped  bool                 // the letters that were there
 	outbox   []outgoing
 	received map[receipt]bool
 }
@@ -110,9 +112,8 @@ func (u *update) Advance(to carillon.Position) error {
 
 func (u *update) Clear() error {
 	u.model, u.staged = model{}, make(map[string]carillon.Row)
-	if u.ref.Shadow {
-		u.parking = append(u.parking, func(p parked) { p.drop(u.ref.Name, true) })
-	}
+	u.parking = append(u.parking, func(p parked) { p.drop(u.ref.Name, u.ref.Shadow) })
+	u.letters, u.dropped = nil, true
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/carillon-go/carillon"
 )
@@ -88,7 +89,8 @@ func instant(t *time.Time) time.Time {
 // Retry asks for another try of a key.
 func (d *deadLetters) Retry(ctx context.Context, consumer, key string) error {
 	const text = `INSERT INTO {{schema}}.retries
-		SELECT DISTINCT consumer, key FROM {{schema}}.deadletters WHERE consumer = $1 AND NOT shadow AND key = $2
+		SELECT * FROM (SELECT consumer, key FROM {{schema}}.deadletters WHERE consumer = $1 AND NOT shadow AND key = $2
+			ORDER BY position LIMIT 1 FOR UPDATE) l -- it stays until the retry is there
 		ON CONFLICT (consumer, key) DO UPDATE SET key = excluded.key`
 	s := d.store()
 	if err := s.usable(ctx); err != nil {
@@ -124,24 +126,39 @@ func (d *deadLetters) Discard(ctx context.Context, consumer, key string, positio
 	return ended(ctx, err)
 }
 
-// removeLetter removes a letter of a consumer or shadow. With the last of a consumer's key goes what was asked for the key.
+// removeLetter removes a letter of a consumer or shadow, or returns [carillon.ErrNotFound]. With the last of a consumer's key goes what was
+// asked for the key.
 func (s *Store) removeLetter(ctx context.Context, tx pgx.Tx, ref carillon.ModelRef, key string, position carillon.Position) error {
-	batch := &pgx.Batch{}
+	batch, there := &pgx.Batch{}, false
 	batch.Queue(s.texts.fill("DELETE FROM {{schema}}.deadletters WHERE consumer = $1 AND shadow = $2 AND key = $3 AND position = $4"),
-		ref.Name, ref.Shadow, []byte(key), int64(position))
+		ref.Name, ref.Shadow, []byte(key), int64(position)).
+		Exec(func(tag pgconn.CommandTag) error {
+			there = tag.RowsAffected() > 0
+			return nil
+		})
 	batch.Queue(s.texts.fill(`DELETE FROM {{schema}}.retries WHERE consumer = $1 AND key = $2
 		AND NOT EXISTS (SELECT FROM {{schema}}.deadletters WHERE consumer = $1 AND NOT shadow AND key = $2)`), ref.Name, []byte(key))
-	return tx.SendBatch(ctx, batch).Close()
+	err := tx.SendBatch(ctx, batch).Close()
+	if err == nil && !there {
+		err = gone(key, position)
+	}
+	return err
 }
 
-// dropLetters queues the removal of the letters of a consumer or shadow.
+func gone(key string, position carillon.Position) error {
+	return fmt.Errorf("letter of key %q at position %d: %w", key, position, carillon.ErrNotFound)
+}
+
+// dropLetters queues the removal of the letters of a consumer or shadow, and of what was asked for them.
 func (s *Store) dropLetters(batch *pgx.Batch, ref carillon.ModelRef) {
 	batch.Queue(s.texts.fill("DELETE FROM {{schema}}.deadletters WHERE consumer = $1 AND shadow = $2"), ref.Name, ref.Shadow)
+	if !ref.Shadow {
+		batch.Queue(s.texts.fill("DELETE FROM {{schema}}.retries WHERE consumer = $1"), ref.Name)
+	}
 }
 
 // switchLetters queues what makes the letters of a shadow those of the consumer.
 func (s *Store) switchLetters(batch *pgx.Batch, consumer string) {
 	s.dropLetters(batch, carillon.ModelRef{Name: consumer})
-	batch.Queue(s.texts.fill("DELETE FROM {{schema}}.retries WHERE consumer = $1"), consumer)
 	batch.Queue(s.texts.fill("UPDATE {{schema}}.deadletters SET shadow = false WHERE consumer = $1"), consumer)
 }

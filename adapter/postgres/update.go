@@ -156,9 +156,7 @@ func (u *update) Clear() error {
 	batch := &pgx.Batch{}
 	batch.Queue(u.store.texts.fill("DELETE FROM {{schema}}.rows WHERE model = $1"), u.id)
 	batch.Queue(u.store.texts.fill("DELETE FROM {{schema}}.checkpoints WHERE model = $1 AND segment <> $2"), u.id, u.ref.Segment)
-	if u.ref.Shadow {
-		u.store.dropLetters(batch, u.ref)
-	}
+	u.store.dropLetters(batch, u.ref)
 	if err := u.tx.SendBatch(u.ctx, batch).Close(); err != nil {
 		return err
 	}
@@ -198,6 +196,18 @@ func (u *update) Park(letters []carillon.DeadLetter) error {
 			storable(l.Cause), storable(l.Stack), optional(l.First), optional(l.Last))
 	}
 	return u.tx.SendBatch(u.ctx, batch).Close()
+}
+
+// Replace replaces a letter. It stays the same row, so that whoever waits for it finds it.
+func (u *update) Replace(letter carillon.DeadLetter) error {
+	const text = `UPDATE {{schema}}.deadletters SET attempts = $5, cause = $6, stack = $7, first = $8, last = $9
+		WHERE consumer = $1 AND shadow = $2 AND key = $3 AND position = $4`
+	tag, err := u.tx.Exec(u.ctx, u.store.texts.fill(text), letter.Consumer, u.ref.Shadow, []byte(letter.Key), int64(letter.Position), letter.Attempts,
+		storable(letter.Cause), storable(letter.Stack), optional(letter.First), optional(letter.Last))
+	if err == nil && tag.RowsAffected() == 0 {
+		err = gone(letter.Key, letter.Position)
+	}
+	return err
 }
 
 // Unpark removes a letter.

@@ -106,7 +106,8 @@ func firstLetter(conn *connection, consumer, key string) (first carillon.Positio
 	return first, err
 }
 
-// removeLetter removes a letter of a consumer or shadow. With the last of a consumer's key goes what was asked for the key.
+// removeLetter removes a letter of a consumer or shadow, or returns [carillon.ErrNotFound]. With the last of a consumer's key goes what was
+// asked for the key.
 func removeLetter(conn *connection, ref carillon.ModelRef, key string, position carillon.Position) error {
 	const remove = "DELETE FROM carillon_deadletters WHERE consumer = ? AND key = ? AND shadow = ? AND position = ?"
 	err := conn.exec(remove, func(stmt *sqlite3.Stmt) error {
@@ -115,26 +116,33 @@ func removeLetter(conn *connection, ref carillon.ModelRef, key string, position 
 	if err != nil {
 		return err
 	}
+	if conn.Changes() == 0 {
+		return gone(key, position)
+	}
 	const text = `DELETE FROM carillon_retries WHERE consumer = ?1 AND key = ?2
 		AND NOT EXISTS (SELECT 1 FROM carillon_deadletters WHERE consumer = ?1 AND key = ?2 AND shadow = 0)`
 	return conn.exec(text, byKey(ref.Name, key))
 }
 
-// dropLetters removes the letters of a consumer or shadow.
+// dropLetters removes the letters of a consumer or shadow, and what was asked for them.
 func dropLetters(conn *connection, ref carillon.ModelRef) error {
-	return conn.exec("DELETE FROM carillon_deadletters WHERE consumer = ? AND shadow = ?", func(stmt *sqlite3.Stmt) error {
+	err := conn.exec("DELETE FROM carillon_deadletters WHERE consumer = ? AND shadow = ?", func(stmt *sqlite3.Stmt) error {
 		return errors.Join(stmt.BindText(1, ref.Name), stmt.BindBool(2, ref.Shadow))
 	})
+	if err != nil || ref.Shadow {
+		return err
+	}
+	return conn.exec("DELETE FROM carillon_retries WHERE consumer = ?", func(stmt *sqlite3.Stmt) error { return stmt.BindText(1, ref.Name) })
 }
 
 // switchLetters makes the letters of a shadow those of the consumer.
 func switchLetters(conn *connection, consumer string) error {
-	byConsumer := func(stmt *sqlite3.Stmt) error { return stmt.BindText(1, consumer) }
-	return firstError(
-		dropLetters(conn, carillon.ModelRef{Name: consumer}),
-		conn.exec("DELETE FROM carillon_retries WHERE consumer = ?", byConsumer),
-		conn.exec("UPDATE carillon_deadletters SET shadow = 0 WHERE consumer = ?", byConsumer),
-	)
+	if err := dropLetters(conn, carillon.ModelRef{Name: consumer}); err != nil {
+		return err
+	}
+	return conn.exec("UPDATE carillon_deadletters SET shadow = 0 WHERE consumer = ?", func(stmt *sqlite3.Stmt) error {
+		return stmt.BindText(1, consumer)
+	})
 }
 
 // Park adds letters, or replaces them.
@@ -153,6 +161,25 @@ func (u *update) Park(letters []carillon.DeadLetter) error {
 		}
 	}
 	return nil
+}
+
+// Replace replaces a letter.
+func (u *update) Replace(letter carillon.DeadLetter) error {
+	const text = `UPDATE carillon_deadletters SET attempts = ?5, cause = ?6, stack = ?7, first = ?8, last = ?9
+		WHERE consumer = ?1 AND key = ?2 AND shadow = ?3 AND position = ?4`
+	err := u.conn.exec(text, func(stmt *sqlite3.Stmt) error {
+		return errors.Join(bindKey(stmt, letter.Consumer, letter.Key), stmt.BindBool(3, u.ref.Shadow), stmt.BindInt64(4, int64(letter.Position)),
+			stmt.BindInt(5, letter.Attempts), stmt.BindText(6, letter.Cause), stmt.BindText(7, letter.Stack),
+			bindInstant(stmt, 8, letter.First), bindInstant(stmt, 9, letter.Last))
+	})
+	if err == nil && u.conn.Changes() == 0 {
+		err = gone(letter.Key, letter.Position)
+	}
+	return err
+}
+
+func gone(key string, position carillon.Position) error {
+	return fmt.Errorf("letter of key %q at position %d: %w", key, position, carillon.ErrNotFound)
 }
 
 // Unpark removes a letter.

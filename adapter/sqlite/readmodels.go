@@ -147,10 +147,8 @@ func (u *update) Clear() error {
 	if err := dropRows(u.conn, u.id); err != nil {
 		return err
 	}
-	if u.ref.Shadow {
-		if err := dropLetters(u.conn, u.ref); err != nil {
-			return err
-		}
+	if err := dropLetters(u.conn, u.ref); err != nil {
+		return err
 	}
 	return u.Advance(0)
 }

@@ -107,8 +107,26 @@ func (t *transaction) Park(parked []carillon.DeadLetter) error {
 	return nil
 }
 
+// there reports whether a letter was there before the transaction: none parks and then handles one.
+func (t *transaction) there(key string, position carillon.Position) bool {
+	t.database.world.mu.Lock()
+	defer t.database.world.mu.Unlock()
+	return t.database.letters.holds(parkedKey{t.consumer(), key}, position)
+}
+
+// Replace replaces a letter with the commit.
+func (t *transaction) Replace(letter carillon.DeadLetter) error {
+	if !t.there(letter.Key, letter.Position) {
+		return carillon.ErrNotFound
+	}
+	return t.Park([]carillon.DeadLetter{letter})
+}
+
 // Unpark removes a letter with the commit.
 func (t *transaction) Unpark(key string, position carillon.Position) error {
+	if !t.there(key, position) {
+		return carillon.ErrNotFound
+	}
 	if t.database.world.bug != handledStays {
 		t.parking = append(t.parking, func(l *letters) { l.remove(parkedKey{t.consumer(), key}, position) })
 	}

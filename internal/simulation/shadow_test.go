@@ -106,9 +106,7 @@ func (d *database) replace(name string) (before carillon.Position, err error) {
 func (t *transaction) Clear() error {
 	t.cleared, t.checkpoint, t.moved = true, 0, true
 	clear(t.rows)
-	if t.ref.Shadow {
-		t.parking = append(t.parking, func(l *letters) { l.drop(modelName(t.ref)) })
-	}
+	t.parking = append(t.parking, func(l *letters) { l.drop(modelName(t.ref)) })
 	return nil
 }
 
