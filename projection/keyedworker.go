@@ -206,6 +206,11 @@ func (w *keyedWorker[S]) retry(ctx context.Context, key string, at carillon.Posi
 		}
 		err = w.commit(ctx, w.done, false)
 		w.settling = nil
+		if errors.Is(err, errGone) {
+			w.revert()
+			w.pending = nil
+			continue
+		}
 		if err != nil {
 			w.forget()
 			return err

@@ -146,36 +146,23 @@ func (p *parking) write(tx carillon.ReadModelTx) error {
 // written forgets what was to be parked once its commit has succeeded.
 func (p *parking) written() { p.pending = nil }
 
-// anew prepares a rebuild without a shadow, which meets every event again: it returns what drops the letters of the segment within its
-// transaction.
-func (p *parking) anew(ctx context.Context) (drop func(carillon.ReadModelTx) error, err error) {
-	if p.port == nil {
-		return func(carillon.ReadModelTx) error { return nil }, nil
-	}
-	if err := p.load(ctx); err != nil {
-		return nil, err
-	}
-	old, err := p.letters(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return func(tx carillon.ReadModelTx) error {
-		for i := range old {
-			if err := p.unpark(tx, &old[i]); err != nil {
-				return err
-			}
-		}
-		return nil
-	}, nil
-}
+// errGone: a letter was discarded, or dropped by a rebuild, while it was tried.
+var errGone = errors.New("the letter is gone")
 
-// unpark removes a letter that is handled in the same transaction.
+// unpark removes a letter that is handled in the same transaction, or returns errGone.
 func (p *parking) unpark(tx carillon.ReadModelTx, letter *carillon.DeadLetter) error {
 	parks, err := parkingTx(tx)
 	if err != nil {
 		return err
 	}
-	return parks.Unpark(letter.Key, letter.Position)
+	return unlessGone(parks.Unpark(letter.Key, letter.Position))
+}
+
+func unlessGone(err error) error {
+	if errors.Is(err, carillon.ErrNotFound) {
+		return errGone
+	}
+	return err
 }
 
 func parkingTx(tx carillon.ReadModelTx) (carillon.ParkingTx, error) {
@@ -186,13 +173,19 @@ func parkingTx(tx carillon.ReadModelTx) (carillon.ParkingTx, error) {
 	return parks, nil
 }
 
-// fail notes another failure of a letter, and that what somebody asked for was done.
+// fail notes another failure of a letter, and that what somebody asked for was done; errGone when the letter is not there any more: then
+// it does not come back.
 func (p *parking) fail(tx carillon.ReadModelTx, key string) error {
 	parks, err := parkingTx(tx)
 	if err != nil {
 		return err
 	}
-	return errors.Join(p.write(tx), parks.Tried(key))
+	for i := range p.pending { // that one
+		if err := unlessGone(parks.Replace(p.pending[i])); err != nil {
+			return err
+		}
+	}
+	return parks.Tried(key)
 }
 
 // letters returns every letter of the segment.

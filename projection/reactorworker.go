@@ -270,7 +270,7 @@ func (w *reactorWorker) retry(ctx context.Context, key string, _ carillon.Positi
 		err = w.attempt(ctx, entry)
 		if err == nil {
 			err = w.update(ctx, carillon.Flushed, func(tx carillon.ReadModelTx) error { return w.unpark(tx, letter) })
-			if err != nil {
+			if err != nil && !errors.Is(err, errGone) {
 				return err
 			}
 			continue
@@ -282,7 +282,10 @@ func (w *reactorWorker) retry(ctx context.Context, key string, _ carillon.Positi
 		p.keys = make(map[string]bool)
 		p.park(entry.Recorded, err, letter)
 		w.engine.logger.Error("retry failed", slog.String("reactor", w.reactor.name), slog.String("key", key), slog.Any("error", err))
-		return w.update(ctx, carillon.Flushed, func(tx carillon.ReadModelTx) error { return p.fail(tx, key) })
+		err = w.update(ctx, carillon.Flushed, func(tx carillon.ReadModelTx) error { return p.fail(tx, key) })
+		if !errors.Is(err, errGone) {
+			return err
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package projection
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -120,9 +121,12 @@ func (w *sqlWorker) commit(ctx context.Context, entries []eventlog.Entry, throug
 }
 
 // retry hands the letters of a key to their handlers in order until one fails.
-func (w *sqlWorker) retry(ctx context.Context, key string, _ carillon.Position) error {
+func (w *sqlWorker) retry(ctx context.Context, key string, at carillon.Position) error {
 	if err := w.load(ctx); err != nil {
 		return err
+	}
+	if w.stored < 0 {
+		w.stored = at
 	}
 	for {
 		letter, entry, err := w.first(ctx, w.engine.log, key)
@@ -133,26 +137,39 @@ func (w *sqlWorker) retry(ctx context.Context, key string, _ carillon.Position) 
 			delete(w.keys, key)
 			return nil
 		}
-		handled := false
+		blamed := false // the event, for the failure
 		err = w.transaction(ctx, carillon.Refoldable, func(tx carillon.ReadModelTx, tables carillon.SQLExecutor) error {
+			if err := w.unmoved(tx); err != nil {
+				return err
+			}
+			if err := w.unpark(tx, letter); err != nil {
+				return err
+			}
 			if handle, ok := w.handler(entry); ok {
 				if err := guarded(ctx, handle, tables, w.engine.codec, entry); err != nil {
+					blamed = true
 					return fmt.Errorf("event %q at position %d: %w", entry.Type, entry.Position, err)
 				}
 			}
-			handled = true
-			return w.unpark(tx, letter)
+			return nil
 		})
-		if err == nil {
+		if err == nil || errors.Is(err, errGone) {
 			continue
 		}
-		if handled || !w.takes(ctx, err) {
+		if !blamed || !w.takes(ctx, err) {
 			return err
 		}
 		w.park(entry.Recorded, err, letter)
-		err = w.update(ctx, carillon.Refoldable, func(tx carillon.ReadModelTx) error { return w.fail(tx, key) })
+		err = w.update(ctx, carillon.Refoldable, func(tx carillon.ReadModelTx) error {
+			if err := w.unmoved(tx); err != nil {
+				return err
+			}
+			return w.fail(tx, key)
+		})
 		w.pending = nil
-		return err
+		if !errors.Is(err, errGone) {
+			return err
+		}
 	}
 }
 
@@ -184,7 +201,22 @@ func (w *sqlWorker) concerned(entries []eventlog.Entry) bool {
 	return false
 }
 
-// rebuild empties the tables and lets them fill again from the first event; queries see them fill.
+// followAgain has the other segments of this process begin anew, whose checkpoints were set back. Those of other processes find out by
+// themselves.
+func (w *sqlWorker) followAgain() {
+	runners, err := w.engine.find(w.ref.Name)
+	if err != nil {
+		return
+	}
+	for _, r := range runners {
+		if r.part.index != w.part.index {
+			r.again()
+		}
+	}
+}
+
+// rebuild empties the tables and lets them fill again from the first event; queries see them fill. Other segments fill their part
+// themselves.
 func (w *sqlWorker) rebuild(ctx context.Context, pause func(), asked rebuilding) (carillon.Position, error) {
 	if asked.report != nil || asked.keep {
 		return 0, fmt.Errorf("its tables are emptied and filled again, there is nothing to compare: %w", carillon.ErrUnsupported)
@@ -193,27 +225,22 @@ func (w *sqlWorker) rebuild(ctx context.Context, pause func(), asked rebuilding)
 		return 0, fmt.Errorf("it names no statement that empties its tables, see projection.Empty: %w", carillon.ErrUnsupported)
 	}
 	pause()
-	drop, err := w.anew(ctx)
-	if err != nil {
-		return 0, err
-	}
-	err = w.transaction(ctx, carillon.Flushed, func(tx carillon.ReadModelTx, tables carillon.SQLExecutor) error {
+	err := w.transaction(ctx, carillon.Flushed, func(tx carillon.ReadModelTx, tables carillon.SQLExecutor) error {
+		if err := tx.Clear(); err != nil { // waits for what other segments write: the tables are emptied of that, too
+			return err
+		}
 		if _, err := tables.ExecContext(ctx, w.tables.schema); err != nil {
 			return err
 		}
-		if _, err := tables.ExecContext(ctx, w.tables.empty); err != nil {
-			return err
-		}
-		if err := drop(tx); err != nil {
-			return err
-		}
-		return tx.Advance(0)
+		_, err := tables.ExecContext(ctx, w.tables.empty)
+		return err
 	})
 	if err != nil {
 		return 0, err
 	}
 	w.parking.forget()
 	w.stored = 0
+	w.followAgain()
 	at := carillon.Position(0)
 	for batch, err := range w.engine.log.Follow(ctx, 0, eventlog.StopAtHead()) {
 		if err != nil {
@@ -223,6 +250,12 @@ func (w *sqlWorker) rebuild(ctx context.Context, pause func(), asked rebuilding)
 			return at, err
 		}
 	}
+	err = w.transaction(ctx, carillon.Flushed, func(tx carillon.ReadModelTx, _ carillon.SQLExecutor) error {
+		if err := w.unmoved(tx); err != nil {
+			return err
+		}
+		return tx.Advance(at)
+	})
 	w.stored = -1
-	return at, w.transaction(ctx, carillon.Flushed, func(tx carillon.ReadModelTx, _ carillon.SQLExecutor) error { return tx.Advance(at) })
+	return at, err
 }
