@@ -103,17 +103,30 @@ func countRow(key string, count int) carillon.Row {
 	return row
 }
 
-// removeLetter removes a letter with its message.
+// errGone: a letter was discarded, or handled by another process, while it was tried.
+var errGone = errors.New("the letter is gone")
+
+// removeLetter removes a letter with its message, or returns errGone.
 func removeLetter(tx carillon.ReadModelTx, key string, number carillon.Position) error {
 	parking, ok := tx.(carillon.ParkingTx)
 	if !ok {
 		return fmt.Errorf("the store parks nothing: %w", carillon.ErrUnsupported)
 	}
+	if err := unlessGone(parking.Unpark(key, number)); err != nil {
+		return err
+	}
 	rows, err := mark(tx, key, -1)
 	if err != nil {
 		return err
 	}
-	return errors.Join(parking.Unpark(key, number), tx.Put(append(rows, carillon.Row{Key: messageOf(number)})))
+	return tx.Put(append(rows, carillon.Row{Key: messageOf(number)}))
+}
+
+func unlessGone(err error) error {
+	if errors.Is(err, carillon.ErrNotFound) {
+		return errGone
+	}
+	return err
 }
 
 // parkedOf reports which keys of some deliveries are parked.

@@ -14,15 +14,16 @@ import (
 // retryEvery is how often a consumer looks whether somebody asked for another try.
 const retryEvery = time.Second
 
-// retries tries parked keys again: those that were parked when the consumer starts, since the program may have been mended, and those
-// asked for while it runs.
+// retries tries parked keys again: those that were parked when the consumer starts, since the program may have been mended, those asked for
+// while it runs, and those whose last try came to nothing because something could not be reached.
 func (w *worker) retries(ctx context.Context, before []carillon.ParkedKey) {
 	keeps, ok := w.engine.store.(carillon.DeadLetterStore)
 	if !ok {
 		return
 	}
+	due := make(map[string]bool, len(before))
 	for _, key := range before {
-		w.retryKey(ctx, keeps.DeadLetters(), key.Key)
+		due[key.Key] = true
 	}
 	ticker := time.NewTicker(retryEvery)
 	defer ticker.Stop()
@@ -34,10 +35,14 @@ func (w *worker) retries(ctx context.Context, before []carillon.ParkedKey) {
 		if err := w.unmark(ctx, keeps.DeadLetters()); err != nil && ctx.Err() == nil {
 			w.engine.logger.Warn("marks of parked keys not compared", slog.String("consumer", w.name), slog.Any("error", err))
 		}
+		again := make(map[string]bool)
 		for _, key := range keys {
-			if key.Retry {
-				w.retryKey(ctx, keeps.DeadLetters(), key.Key)
+			if key.Retry || due[key.Key] {
+				again[key.Key] = w.retryKey(ctx, keeps.DeadLetters(), key.Key)
 			}
+		}
+		if err == nil {
+			due = again
 		}
 		select {
 		case <-ticker.C:
@@ -46,21 +51,23 @@ func (w *worker) retries(ctx context.Context, before []carillon.ParkedKey) {
 	}
 }
 
-// retryKey handles the letters of a key in order until one fails.
-func (w *worker) retryKey(ctx context.Context, letters carillon.DeadLetters, key string) {
+// retryKey handles the letters of a key in order until one fails. again says that the last try was none: nothing is wrong with the message.
+func (w *worker) retryKey(ctx context.Context, letters carillon.DeadLetters, key string) (again bool) {
 	for ctx.Err() == nil {
 		next, err := letters.Letters(ctx, w.name, key, 0, 1)
 		if err == nil && len(next) == 0 {
-			return
+			return false
 		}
+		again = true
 		if err == nil {
-			err = w.retryLetter(ctx, &next[0])
+			again, err = w.retryLetter(ctx, &next[0])
 		}
 		if err != nil {
 			w.engine.logger.Warn("key stays parked", slog.String("consumer", w.name), slog.String("key", key), slog.Any("error", err))
-			return
+			return again
 		}
 	}
+	return again
 }
 
 // parkedBefore lists the keys that are parked when the consumer starts.
@@ -72,45 +79,61 @@ func (w *worker) parkedBefore(ctx context.Context) ([]carillon.ParkedKey, error)
 	return keeps.DeadLetters().Keys(ctx, w.name)
 }
 
-// retryLetter handles a letter's message and removes the letter, in one transaction. When it fails again the letter says so.
-func (w *worker) retryLetter(ctx context.Context, letter *carillon.DeadLetter) error {
+// retryLetter handles a letter's message and removes the letter, in one transaction. When the handler fails again the letter says so. Like
+// any other failure, one because something could not be reached does not count, and again is true. A letter that somebody discards meanwhile
+// is no failure: what the handler did in the transaction is undone.
+func (w *worker) retryLetter(ctx context.Context, letter *carillon.DeadLetter) (again bool, err error) {
 	row, _, err := w.engine.store.ReadModels().Row(ctx, w.ref, messageOf(letter.Position))
 	if err != nil {
-		return err
+		return true, err
 	}
 	m, err := cloudevents.Unmarshal(row.Value)
 	if err != nil {
-		return err
+		return false, err
 	}
 	d := &delivery{Delivery: carillon.Delivery{Message: m}, attempts: letter.Attempts, first: letter.First}
+	blamed := false // the message, for the failure
 	if w.isCommand(&m) {
 		err = w.command(ctx, &m)
+		blamed = err != nil
 	}
 	if err == nil {
-		err = w.engine.store.ReadModels().Update(ctx, w.ref, carillon.Flushed, func(tx carillon.ReadModelTx) error {
-			return w.repeat(ctx, tx, d, letter)
+		err = w.engine.store.ReadModels().Update(ctx, w.ref, carillon.Flushed, func(tx carillon.ReadModelTx) (err error) {
+			blamed, err = w.repeat(ctx, tx, d, letter)
+			return err
 		})
 	}
-	if err == nil || ctx.Err() != nil {
-		return err
+	switch {
+	case err == nil, errors.Is(err, errGone):
+		return false, nil
+	case !blamed, ctx.Err() != nil, errors.Is(err, carillon.ErrUnavailable):
+		return true, err
 	}
-	return errors.Join(err, w.note(ctx, letter, err))
+	noted := w.note(ctx, letter, err)
+	if errors.Is(noted, errGone) {
+		return false, nil
+	}
+	return noted != nil, errors.Join(err, noted)
 }
 
-// repeat handles a letter within a transaction. Two processes may try at once: the inbox lets one through.
-func (w *worker) repeat(ctx context.Context, tx carillon.ReadModelTx, d *delivery, letter *carillon.DeadLetter) error {
+// repeat handles a letter within a transaction. Two processes may try at once: the inbox lets one through. blamed says that an error is the
+// handler's.
+func (w *worker) repeat(ctx context.Context, tx carillon.ReadModelTx, d *delivery, letter *carillon.DeadLetter) (blamed bool, err error) {
 	first, err := w.receive(tx, []*delivery{d}, []int{0}, 1)
 	if err != nil || !first[0] {
-		return err
+		return false, err
+	}
+	if err := removeLetter(tx, letter.Key, letter.Position); err != nil {
+		return false, err
 	}
 	var out outgoing
 	if err := w.invoke(ctx, tx, &d.Message, &out); err != nil {
-		return err
+		return true, err
 	}
-	return errors.Join(removeLetter(tx, letter.Key, letter.Position), out.write(tx))
+	return false, out.write(tx)
 }
 
-// note writes down that a letter failed again.
+// note writes down that a letter failed again, or returns errGone: one that was discarded meanwhile does not come back.
 func (w *worker) note(ctx context.Context, letter *carillon.DeadLetter, cause error) error {
 	again := *letter
 	again.Attempts++
@@ -120,7 +143,10 @@ func (w *worker) note(ctx context.Context, letter *carillon.DeadLetter, cause er
 		if !ok {
 			return nil
 		}
-		return errors.Join(parking.Park([]carillon.DeadLetter{again}), parking.Tried(letter.Key))
+		if err := unlessGone(parking.Replace(again)); err != nil {
+			return err
+		}
+		return parking.Tried(letter.Key)
 	})
 }
 
