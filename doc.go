@@ -13,6 +13,7 @@
 //	readmodel.go  the port read models, checkpoints and their transaction go through
 //	snapshot.go   the port of the snapshot cache
 //	codec.go      values to bytes and back
+//	blobs.go      the port of a place for large payloads
 //	handler.go    handlers and middleware are functions
 //	errors.go     every error a caller may compare or inspect
 //	describe.go   what a part says of itself

@@ -48,6 +48,8 @@ var (
 	ErrUnavailable = errors.New("broker unavailable")
 	// ErrUnroutable: no subscription would get the message, and the broker cannot keep it.
 	ErrUnroutable = errors.New("message would reach nobody")
+	// ErrBusy: as many calls are under way as may be; nothing was sent.
+	ErrBusy = errors.New("too many calls under way")
 	// ErrTopicFull: as many messages wait as the topic may hold; nothing was published.
 	ErrTopicFull = errors.New("topic full")
 	// ErrUnsafe: the broker is set up so that confirmed messages may be lost, and no option says that this is wanted.
@@ -90,11 +92,17 @@ type OutcomeUnknownError struct {
 	// EventID is the id of the append's first event, Events how many it has.
 	EventID string
 	Events  int
+	// CommandID is set in place of the others when another service may have carried out a command: sent again under this id, it is
+	// answered with the original outcome.
+	CommandID string
 	// Cause is why nobody knows.
 	Cause error
 }
 
 func (e *OutcomeUnknownError) Error() string {
+	if e.CommandID != "" {
+		return fmt.Sprintf("outcome unknown: the command may have been carried out (send it again under its id %s): %v", e.CommandID, e.Cause)
+	}
 	return fmt.Sprintf("outcome unknown: the append may have been committed (resolve it by event %s): %v", e.EventID, e.Cause)
 }
 

@@ -82,4 +82,7 @@ const (
 	HeaderExpectedVersion = "expected-version"
 	// HeaderOnce, with any value, says that the command may arrive again under its id: it is carried out once.
 	HeaderOnce = "once"
+	// HeaderPosition holds a position of the service's log, in decimal digits: a query waits until the read models it is answered
+	// from have passed it.
+	HeaderPosition = "position"
 )

@@ -12,7 +12,7 @@ import (
 	"github.com/carillon-go/carillon/internal/ids"
 )
 
-// Bus dispatches commands and queries within the process.
+// Bus dispatches commands and queries to their handlers, some of which may call another service.
 type Bus struct {
 	contract *Contract
 	handlers map[reflect.Type]carillon.Handler
@@ -46,6 +46,14 @@ func WithID(id string) SendOption {
 func IfVersion(version int64) SendOption {
 	return func(m *carillon.Message) {
 		header(m, carillon.HeaderExpectedVersion, strconv.FormatInt(version, 10))
+	}
+}
+
+// After has a query wait until the read models it is answered from have passed a position of the log of the service that answers, such
+// as that of the caller's last command.
+func After(position carillon.Position) SendOption {
+	return func(m *carillon.Message) {
+		header(m, carillon.HeaderPosition, strconv.FormatInt(int64(position), 10))
 	}
 }
 

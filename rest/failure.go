@@ -47,7 +47,8 @@ func translate(err error) *problemError {
 		return problemf(ProblemInvalid, "%s", said(err, carillon.ErrInvalid))
 	case errors.Is(err, carillon.ErrNotFound):
 		return problemf(ProblemNotFound, "%s", said(err, carillon.ErrNotFound))
-	case errors.Is(err, carillon.ErrDiskFull), errors.Is(err, carillon.ErrClosed), errors.Is(err, context.Canceled):
+	case errors.Is(err, carillon.ErrDiskFull), errors.Is(err, carillon.ErrClosed), errors.Is(err, carillon.ErrUnavailable),
+		errors.Is(err, carillon.ErrBusy), errors.Is(err, context.Canceled):
 		return problemf(ProblemUnavailable, "Nothing was changed. Try again later.")
 	case errors.Is(err, carillon.ErrTimeout), errors.Is(err, context.DeadlineExceeded):
 		return problemf(ProblemTimeout, "Try again later.")
