@@ -64,6 +64,7 @@ type decider interface {
 
 // New makes a service of a store and its parts: [sourcing.Decider], [projection.Model], [projection.Tables],
 // [projection.Reactor], [projection.Answer], [messaging.Topic] for what is published to it, [messaging.Forwarder], [messaging.Consumer],
+// [messaging.Server] and [messaging.Client] for requests from and to other services,
 // [carillon.Endpoint], [Server], and settings such as [Use]. It does no I/O; mistakes
 // come to light in Run.
 func New(opener carillon.Opener, parts ...carillon.Describer) *App {
@@ -146,6 +147,11 @@ func (a *App) assemble(store carillon.Store) (*Running, []Server, error) {
 	r := &Running{Store: store, Log: eventlog.New(store.Log()), Codec: codec.JSON(), Logger: a.logger, Describe: a.Describe}
 	r.Projections = projection.NewEngine(r.Log, store, projection.WithLogger(a.logger), projection.WithCodec(r.Codec),
 		projection.KnownTypes(a.eventTypes()...))
+	options := []messaging.EngineOption{messaging.WithCodec(r.Codec), messaging.WithLogger(a.logger)}
+	if a.broker != nil {
+		options = append(options, messaging.Over(a.broker))
+	}
+	r.Messages = messaging.NewEngine(r.Store, options...)
 	runtime := sourcing.Runtime{Log: r.Log, Snapshots: store.Snapshots(), Codec: r.Codec, Logger: a.logger}
 	var endpoints []carillon.Endpoint
 	var servers []Server
@@ -177,13 +183,22 @@ func (a *App) assemble(store carillon.Store) (*Running, []Server, error) {
 			endpoints = append(endpoints, endpoint)
 		case carillon.Endpoint:
 			endpoints = append(endpoints, part)
-		case *messaging.Topic, *messaging.Forwarder, *messaging.Consumer:
+		case *messaging.Client:
+			remote, err := r.Messages.Remote(part)
+			if err != nil {
+				return nil, nil, err
+			}
+			endpoints = append(endpoints, remote...)
+		case *messaging.Topic, *messaging.Forwarder, *messaging.Consumer, *messaging.Server:
 			messages = append(messages, part)
 		case Server:
 			servers = append(servers, part)
 		default:
 			return nil, nil, carillon.Invalidf(fmt.Sprintf("part %T", part), "a service is made of deciders, projections, queries and servers")
 		}
+	}
+	for i := range endpoints {
+		endpoints[i].Handler = reading(r.Projections, endpoints[i])
 	}
 	contract, err := cqrs.NewContract(endpoints...)
 	if err != nil {
@@ -199,11 +214,7 @@ func (a *App) assemble(store carillon.Store) (*Running, []Server, error) {
 
 // exchange binds the parts that publish and consume.
 func (a *App) exchange(r *Running, parts []carillon.Describer) error {
-	options := []messaging.EngineOption{messaging.WithBus(r.Bus), messaging.WithCodec(r.Codec), messaging.WithLogger(a.logger)}
-	if a.broker != nil {
-		options = append(options, messaging.Over(a.broker))
-	}
-	r.Messages = messaging.NewEngine(r.Store, options...)
+	r.Messages.DispatchTo(r.Bus)
 	for _, part := range parts {
 		var err error
 		switch part := part.(type) {
@@ -211,6 +222,8 @@ func (a *App) exchange(r *Running, parts []carillon.Describer) error {
 			err = r.Messages.Publishes(part)
 		case *messaging.Consumer:
 			err = r.Messages.Add(part)
+		case *messaging.Server:
+			err = r.Messages.Serve(part)
 		case *messaging.Forwarder:
 			err = errors.Join(r.Messages.Publishes(part.Topic()), r.Projections.Add(projection.Forward(part.Name(), projection.FromBeginning(),
 				func(ctx context.Context, events []carillon.Recorded) error {

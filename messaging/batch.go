@@ -38,7 +38,7 @@ func (w *worker) transact(ctx context.Context, batch []*delivery, chosen []int) 
 				behind = append(behind, i)
 				continue
 			}
-			if err := w.invoke(ctx, tx, &batch[i].Message, &out); err != nil {
+			if err := w.invoke(ctx, tx, batch[i].message(), &out); err != nil {
 				failed = n
 				return err
 			}
@@ -80,7 +80,10 @@ func (w *worker) invoke(ctx context.Context, store carillon.ReadModelTx, m *cari
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	tx := &Tx{message: m, store: store, codec: w.engine.codec, consumer: w.name, most: w.engine.maxPayload(), outgoing: out}
+	tx := &Tx{
+		message: m, store: store, codec: w.engine.codec, consumer: w.name, most: w.engine.maxPayload(), outgoing: out,
+		deposit: func(topic *Topic, m *carillon.Message) error { return topic.deposit(ctx, m) },
+	}
 	return h.inside(ctx, tx, value)
 }
 
@@ -107,7 +110,7 @@ func (w *worker) sendCommands(ctx context.Context, batch []*delivery, left []int
 			if parked[batch[i].Message.Key] {
 				continue // it is parked behind the others, in the transaction
 			}
-			sending.Go(func() { errs[i] = w.command(ctx, &batch[i].Message) })
+			sending.Go(func() { errs[i] = w.command(ctx, batch[i].message()) })
 		}
 		sending.Wait()
 	}

@@ -68,11 +68,7 @@ func Send[M any](command func(m M) any) ConsumerPart {
 func with[M any](h handler) ConsumerPart {
 	return func(c *Consumer) {
 		typ := reflect.TypeFor[M]()
-		h.decode = func(codec carillon.Codec, payload []byte) (any, error) {
-			var m M
-			err := codec.Decode(payload, &m)
-			return m, err
-		}
+		h.decode = decodeAs[M]
 		if _, taken := c.handlers[typ]; taken && c.err == nil {
 			c.err = carillon.Invalidf(fmt.Sprintf("consumer %q", c.name), "it handles %s once", typ)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"slices"
 	"sync"
 
@@ -27,6 +28,11 @@ type Engine struct {
 	topics    map[string]*Topic // by name
 	published map[string]bool   // topics this service publishes to
 	consumers []*Consumer
+	servers   []*Server
+	remote    map[reflect.Type]bool // requests that other services answer
+	clients   map[*Topic]*Client
+	address   *address // where replies come to, nil when there are none
+	counts    counts
 
 	declared chan struct{} // closed when the topics are there
 }
@@ -38,9 +44,6 @@ type EngineOption func(*Engine)
 // it.
 func Over(opener carillon.BrokerOpener) EngineOption { return func(e *Engine) { e.opener = opener } }
 
-// WithBus names the bus that [Send] sends commands to.
-func WithBus(bus *cqrs.Bus) EngineOption { return func(e *Engine) { e.bus = bus } }
-
 // WithCodec sets how values are encoded; JSON by default.
 func WithCodec(codec carillon.Codec) EngineOption { return func(e *Engine) { e.codec = codec } }
 
@@ -51,7 +54,7 @@ func WithLogger(logger *slog.Logger) EngineOption { return func(e *Engine) { e.l
 func NewEngine(store carillon.Store, options ...EngineOption) *Engine {
 	e := &Engine{
 		store: store, codec: codec.JSON(), logger: slog.New(slog.DiscardHandler), topics: make(map[string]*Topic),
-		published: make(map[string]bool), declared: make(chan struct{}),
+		published: make(map[string]bool), remote: make(map[reflect.Type]bool), declared: make(chan struct{}),
 	}
 	for _, option := range options {
 		option(e)
@@ -61,6 +64,9 @@ func NewEngine(store carillon.Store, options ...EngineOption) *Engine {
 	}
 	return e
 }
+
+// DispatchTo names the bus that [Send] and [Serve] hand commands and queries to. It comes before what they are part of is added.
+func (e *Engine) DispatchTo(bus *cqrs.Bus) { e.bus = bus }
 
 // Publishes says that the service publishes to a topic.
 func (e *Engine) Publishes(topic *Topic) error {
@@ -84,13 +90,19 @@ func (e *Engine) Add(consumer *Consumer) error {
 	switch {
 	case consumer.err != nil:
 		return consumer.err
-	case slices.ContainsFunc(e.consumers, func(c *Consumer) bool { return c.name == consumer.name }):
+	case e.taken(consumer.name):
 		return carillon.Invalidf(fmt.Sprintf("consumer %q", consumer.name), "a service has a consumer of a name once: two would each miss what the other notes as handled")
 	case consumer.needsBus() && e.bus == nil:
 		return carillon.Invalidf(fmt.Sprintf("consumer %q", consumer.name), "it sends commands, and there is no bus to send them to")
 	}
 	e.consumers = append(e.consumers, consumer)
 	return e.use(consumer.topic)
+}
+
+// taken reports whether a consumer or a server has a name already.
+func (e *Engine) taken(name string) bool {
+	return slices.ContainsFunc(e.consumers, func(c *Consumer) bool { return c.name == name }) ||
+		slices.ContainsFunc(e.servers, func(s *Server) bool { return s.name == name })
 }
 
 // Idle reports whether the engine has nothing to do.
@@ -116,12 +128,27 @@ func (e *Engine) Run(ctx context.Context) error {
 	for _, consumer := range e.consumers {
 		running.Go(func() { newWorker(e, consumer).run(consuming) })
 	}
+	for _, server := range e.servers {
+		running.Go(func() { newService(e, server).run(consuming) })
+	}
+	var replies sync.WaitGroup
+	replying, stopReplying := context.WithCancel(context.WithoutCancel(ctx)) // what is under way may wait for others
+	defer stopReplying()
+	if e.address != nil {
+		replies.Go(func() { e.address.run(replying) })
+	}
+	if e.hasClaims() {
+		running.Go(func() { e.sweep(ctx) })
+	}
 	if e.broker != e.outbox {
 		for name := range e.published {
 			running.Go(func() { (&relay{engine: e, topic: name}).run(ctx) })
 		}
 	}
 	running.Wait()
+	<-ctx.Done()
+	stopReplying()
+	replies.Wait()
 	return e.close()
 }
 
@@ -180,6 +207,11 @@ func (e *Engine) declare(ctx context.Context) error {
 				wanted.Subscriptions = append(wanted.Subscriptions, consumer.name)
 			}
 		}
+		for _, server := range e.servers {
+			if server.topic.Name() == name {
+				wanted.Subscriptions = append(wanted.Subscriptions, server.name)
+			}
+		}
 		err := patiently(ctx, e.logger, "declare topics", func() error { return e.broker.Declare(ctx, wanted) })
 		if err != nil {
 			return fmt.Errorf("declare topic %q: %w", name, err)
@@ -212,6 +244,9 @@ func (e *Engine) Publish(ctx context.Context, topic *Topic, value any, options .
 	}
 	if m.CorrelationID == "" {
 		m.CorrelationID = m.ID
+	}
+	if err := topic.deposit(ctx, &m); err != nil {
+		return err
 	}
 	return e.publish(ctx, topic.Name(), []carillon.Message{m})
 }

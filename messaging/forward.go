@@ -44,6 +44,9 @@ func (e *Engine) PublishRecorded(ctx context.Context, topic *Topic, events []car
 		if messages[i].Key == "" {
 			messages[i].Key = events[i].Stream
 		}
+		if err := topic.deposit(ctx, &messages[i]); err != nil {
+			return err
+		}
 	}
 	return e.publish(ctx, topic.Name(), messages)
 }

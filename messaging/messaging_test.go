@@ -286,7 +286,8 @@ func TestCommandsAreSentOnce(t *testing.T) {
 		}))
 		must(t, err)
 		store, orders := memory.Volatile(), ordersTopic()
-		e := messaging.NewEngine(store, messaging.WithBus(cqrs.NewBus(contract)))
+		e := messaging.NewEngine(store)
+		e.DispatchTo(cqrs.NewBus(contract))
 		must(t, e.Publishes(orders), e.Add(messaging.Consume("shipping", orders, messaging.Send(func(p placed) any { return ship{p.Order} }))))
 		stop := run(t, e)
 		for range 2 {

@@ -93,8 +93,12 @@ func (w *worker) retryLetter(ctx context.Context, letter *carillon.DeadLetter) (
 	}
 	d := &delivery{Delivery: carillon.Delivery{Message: m}, attempts: letter.Attempts, first: letter.First}
 	blamed := false // the message, for the failure
-	if w.isCommand(&m) {
-		err = w.command(ctx, &m)
+	if w.handles(&m) {
+		d.whole, err = w.topic.redeem(ctx, &m)
+		blamed = err != nil
+	}
+	if err == nil && w.isCommand(&m) {
+		err = w.command(ctx, d.message())
 		blamed = err != nil
 	}
 	if err == nil {
@@ -127,7 +131,7 @@ func (w *worker) repeat(ctx context.Context, tx carillon.ReadModelTx, d *deliver
 		return false, err
 	}
 	var out outgoing
-	if err := w.invoke(ctx, tx, &d.Message, &out); err != nil {
+	if err := w.invoke(ctx, tx, d.message(), &out); err != nil {
 		return true, err
 	}
 	return false, out.write(tx)

@@ -14,6 +14,7 @@ type Topic struct {
 	declared carillon.Topic
 	byName   map[string]messageType
 	byType   map[reflect.Type]messageType
+	claims   *claimCheck // nil when all payloads travel
 	err      error
 }
 
@@ -22,6 +23,8 @@ type messageType struct {
 	kind    carillon.Kind
 	name    string
 	payload reflect.Type
+	decode  func(codec carillon.Codec, payload []byte) (any, error)
+	answer  *answerType // of a query
 }
 
 // TopicPart says more about a topic.
@@ -40,13 +43,18 @@ func NewTopic(name string, parts ...TopicPart) *Topic {
 }
 
 // Event says that the topic carries events of a type under a name.
-func Event[M any](name string) TopicPart { return carries[M](carillon.KindEvent, name) }
+func Event[M any](name string) TopicPart { return carries[M](carillon.KindEvent, name, nil) }
 
 // Command says that the topic carries commands of a type under a name.
-func Command[M any](name string) TopicPart { return carries[M](carillon.KindCommand, name) }
+func Command[M any](name string) TopicPart { return carries[M](carillon.KindCommand, name, nil) }
+
+// Query says that the topic carries queries of a type under a name, which are answered with an A.
+func Query[Q, A any](name string) TopicPart {
+	return carries[Q](carillon.KindQuery, name, &answerType{response: reflect.TypeFor[A](), decode: decodeAs[A]})
+}
 
 // Document says that the topic carries documents of a type under a name.
-func Document[M any](name string) TopicPart { return carries[M](carillon.KindDocument, name) }
+func Document[M any](name string) TopicPart { return carries[M](carillon.KindDocument, name, nil) }
 
 // Partitions is how many parts the keys of the topic are spread over; [carillon.DefaultPartitions] by default.
 func Partitions(n int) TopicPart { return func(t *Topic) { t.declared.Partitions = n } }
@@ -54,9 +62,22 @@ func Partitions(n int) TopicPart { return func(t *Topic) { t.declared.Partitions
 // Retention is how long a message stays for subscriptions that have not had it; [carillon.DefaultRetention] by default.
 func Retention(d time.Duration) TopicPart { return func(t *Topic) { t.declared.Retention = d } }
 
-func carries[M any](kind carillon.Kind, name string) TopicPart {
+// answerType is what a query is answered with.
+type answerType struct {
+	response reflect.Type
+	decode   func(codec carillon.Codec, payload []byte) (any, error)
+	stream   *streamType // nil when there is one answer
+}
+
+func decodeAs[M any](codec carillon.Codec, payload []byte) (any, error) {
+	var m M
+	err := codec.Decode(payload, &m)
+	return m, err
+}
+
+func carries[M any](kind carillon.Kind, name string, answer *answerType) TopicPart {
 	return func(t *Topic) {
-		m := messageType{kind: kind, name: name, payload: reflect.TypeFor[M]()}
+		m := messageType{kind: kind, name: name, payload: reflect.TypeFor[M](), decode: decodeAs[M], answer: answer}
 		_, named := t.byName[name]
 		_, typed := t.byType[m.payload]
 		switch err := carillon.CheckType(name); {
@@ -91,7 +112,7 @@ func (t *Topic) names() []string {
 func (t *Topic) message(codec carillon.Codec, value any) (carillon.Message, error) {
 	m, ok := t.byType[reflect.TypeOf(value)]
 	if !ok {
-		return carillon.Message{}, fmt.Errorf("topic %q carries no %T: name it with Event, Command or Document: %w",
+		return carillon.Message{}, fmt.Errorf("topic %q carries no %T: name it with Event, Command, Query or Document: %w",
 			t.declared.Name, value, carillon.ErrUnknownType)
 	}
 	payload, err := codec.Encode(value)

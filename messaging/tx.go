@@ -19,6 +19,7 @@ type Tx struct {
 	most      int // bytes a payload may have
 	published int
 	outgoing  *outgoing
+	deposit   func(topic *Topic, m *carillon.Message) error
 }
 
 // outgoing is what the handlers of one transaction publish, in order.
@@ -89,6 +90,9 @@ func (tx *Tx) Publish(topic *Topic, value any, options ...PublishOption) error {
 	m.TraceParent, m.TraceState, m.Time = tx.message.TraceParent, tx.message.TraceState, now()
 	for _, option := range options {
 		option(&m)
+	}
+	if err := tx.deposit(topic, &m); err != nil {
+		return err
 	}
 	if err := m.CheckPublished(tx.most); err != nil {
 		return err

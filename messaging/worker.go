@@ -24,8 +24,9 @@ type worker struct {
 // delivery is a message in the hands of a worker.
 type delivery struct {
 	carillon.Delivery
-	attempts int       // handlings that failed and count
-	first    time.Time // when the first of them did
+	attempts int               // handlings that failed and count
+	first    time.Time         // when the first of them did
+	whole    *carillon.Message // with the payload that was elsewhere, while it is handled
 }
 
 func newWorker(e *Engine, c *Consumer) *worker {
@@ -156,8 +157,20 @@ func (w *worker) handle(ctx context.Context, batch []*delivery) []error {
 // mostTogether is how often a batch is tried with less and less in it, before each is tried by itself.
 const mostTogether = 3
 
-// handleLeft handles deliveries in one transaction, without those that fail.
+// handleLeft handles deliveries, all together unless their payloads are too large for that.
 func (w *worker) handleLeft(ctx context.Context, batch []*delivery, left []int, errs []error) {
+	for len(left) > 0 {
+		n := portion(batch, left)
+		w.handleTogether(ctx, batch, w.fetch(ctx, batch, left[:n], errs), errs)
+		for _, i := range left[:n] {
+			batch[i].whole = nil
+		}
+		left = left[n:]
+	}
+}
+
+// handleTogether handles deliveries in one transaction, without those that fail.
+func (w *worker) handleTogether(ctx context.Context, batch []*delivery, left []int, errs []error) {
 	left = w.sendCommands(ctx, batch, left, errs)
 	for try := 0; len(left) > 1 && try < mostTogether; try++ {
 		failed, err := w.transact(ctx, batch, left)
