@@ -1,0 +1,20 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestRun(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	if err := run(t.Context(), &out); err != nil {
+		t.Fatal(err)
+	}
+	const want = `the receipt is on its way
+the receipt is sent for order-1
+`
+	if out.String() != want {
+		t.Errorf("it said:\n%swant:\n%s", &out, want)
+	}
+}

@@ -1,0 +1,20 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestRun(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	if err := run(t.Context(), &out); err != nil {
+		t.Fatal(err)
+	}
+	const want = `bells asks 240 pence, the lowest of 2 prices
+no answer from [chimes]
+`
+	if out.String() != want {
+		t.Errorf("it said:\n%swant:\n%s", &out, want)
+	}
+}
