@@ -58,6 +58,8 @@ func TestErrorsBecomeProblems(t *testing.T) {
 		{"outcome unknown", &carillon.OutcomeUnknownError{EventID: "e", Cause: inside}, rest.ProblemOutcomeUnknown, 503, "same Idempotency-Key is safe"},
 		{"disk full", fmt.Errorf("%s: %w", secret, carillon.ErrDiskFull), rest.ProblemUnavailable, 503, "Nothing was changed"},
 		{"closed", carillon.ErrClosed, rest.ProblemUnavailable, 503, "Nothing was changed"},
+		{"unavailable", fmt.Errorf("%s: %w", secret, carillon.ErrUnavailable), rest.ProblemUnavailable, 503, "Nothing was changed"},
+		{"busy", fmt.Errorf("%s: %w", secret, carillon.ErrBusy), rest.ProblemUnavailable, 503, "Nothing was changed"},
 		{"cancelled", context.Canceled, rest.ProblemUnavailable, 503, "Nothing was changed"},
 		{"timeout", fmt.Errorf("%s: %w", secret, carillon.ErrTimeout), rest.ProblemTimeout, 504, "later"},
 		{"deadline", context.DeadlineExceeded, rest.ProblemTimeout, 504, "later"},
