@@ -2,8 +2,6 @@ package jetstream_test
 
 import (
 	"errors"
-	"net"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -12,89 +10,18 @@ import (
 
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/adapter/jetstream"
+	"github.com/carillon-go/carillon/internal/faultproxy"
 )
 
-// proxy stands between a client and a server.
-type proxy struct {
-	listener net.Listener
-	server   string
-	serving  sync.WaitGroup
-
-	mu     sync.Mutex
-	silent bool // takes everything and passes nothing on
-	open   map[net.Conn]bool
-}
-
-func newProxy(t testing.TB, url string) (*proxy, string) {
+// newProxy stands before a server until the test ends, and returns the URL at which clients find it.
+func newProxy(t testing.TB, url string) (*faultproxy.Proxy, string) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	p, through, err := faultproxy.Before(url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{listener: listener, server: strings.TrimPrefix(url, "nats://"), open: make(map[net.Conn]bool)}
-	p.serving.Go(p.accept)
-	t.Cleanup(func() {
-		_ = listener.Close()
-		p.cut()
-		p.serving.Wait()
-	})
-	return p, "nats://" + listener.Addr().String()
-}
-
-func (p *proxy) accept() {
-	for {
-		client, err := p.listener.Accept()
-		if err != nil {
-			return
-		}
-		server, err := net.Dial("tcp", p.server)
-		if err != nil {
-			_ = client.Close()
-			continue
-		}
-		p.mu.Lock()
-		p.open[client], p.open[server] = true, true
-		p.mu.Unlock()
-		p.serving.Go(func() { p.pass(client, server) })
-		p.serving.Go(func() { p.pass(server, client) })
-	}
-}
-
-func (p *proxy) pass(from, to net.Conn) {
-	defer to.Close()
-	defer from.Close()
-	buffer := make([]byte, 32<<10)
-	for {
-		n, err := from.Read(buffer)
-		p.mu.Lock()
-		silent := p.silent
-		p.mu.Unlock()
-		if n > 0 && !silent {
-			if _, err := to.Write(buffer[:n]); err != nil {
-				return
-			}
-		}
-		if err != nil {
-			return
-		}
-	}
-}
-
-// cut breaks all connections.
-func (p *proxy) cut() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for conn := range p.open {
-		_ = conn.Close()
-	}
-	clear(p.open)
-}
-
-// hush makes the proxy silent, or ends that; new connections are silent too.
-func (p *proxy) hush(silent bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.silent = silent
+	t.Cleanup(func() { _ = p.Close() })
+	return p, through
 }
 
 // TestCut breaks connections again and again while messages flow.
@@ -112,7 +39,7 @@ func TestCut(t *testing.T) {
 				return b.Publish(t.Context(), "orders", []carillon.Message{message("a", n), message("b", n)})
 			})
 			if n%25 == 10 {
-				p.cut()
+				p.Break()
 			}
 		}
 	})
@@ -150,7 +77,7 @@ func TestSilence(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	p.hush(true)
+	p.Set(faultproxy.HalfOpen())
 	began := time.Now()
 	err := b.Publish(t.Context(), "orders", []carillon.Message{message("a", 1)})
 	if took := time.Since(began); !errors.Is(err, carillon.ErrUnavailable) || took > 5*time.Second {
@@ -170,8 +97,7 @@ func TestSilence(t *testing.T) {
 	if err := other.Close(); err != nil {
 		t.Fatal(err)
 	}
-	p.hush(false)
-	p.cut()
+	p.Heal()
 	persist(t.Context(), t, func() error { return b.Publish(t.Context(), "orders", []carillon.Message{message("a", 1)}) })
 	if want, got := "a-1", ids(receive(t, s, 1)); got != want {
 		t.Errorf("got %s, want %s", got, want)

@@ -10,6 +10,7 @@ import (
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/adapter/rabbitmq"
 	"github.com/carillon-go/carillon/internal/backends"
+	"github.com/carillon-go/carillon/internal/faultproxy"
 )
 
 const patience = 30 * time.Second
@@ -110,7 +111,7 @@ func TestConnectionCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	waitUntilSettled(t, p, 6)
-	between.cut()
+	between.Break()
 	select {
 	case <-held[9].Lost:
 	case <-time.After(patience):
@@ -145,8 +146,8 @@ func waitUntilSettled(t testing.TB, p *place, left int64) {
 	}
 }
 
-// TestHalfOpen freezes the connections of one consumer: its calls end in time, another consumer takes over in order, and once
-// packets pass again so do its calls.
+// TestHalfOpen has nothing answered on the connections of one consumer: its calls end in time, another consumer takes over in order, and
+// once it is over they succeed again.
 func TestHalfOpen(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, rabbitmq.Heartbeat(time.Second))
@@ -157,7 +158,7 @@ func TestHalfOpen(t *testing.T) {
 	declared(t, frozen, topic)
 	published(t, frozen, numbered(0, 10))
 	held := received(t, joined(t, frozen), 10)
-	between.freeze()
+	between.Set(faultproxy.HalfOpen())
 	began := time.Now()
 	err := frozen.Publish(t.Context(), "orders", numbered(10, 3))
 	failed, ok := errors.AsType[*carillon.PublishError](err)
@@ -174,7 +175,7 @@ func TestHalfOpen(t *testing.T) {
 	}
 	other := opened(t, p.source)
 	inOrder(t, received(t, joined(t, other), 10), 0)
-	between.thaw()
+	between.Heal()
 	published(t, frozen, numbered(10, 1))
 }
 
@@ -193,7 +194,7 @@ func TestDeclaredAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.clean(t)
-	between.cut()
+	between.Break()
 	published(t, broker, numbered(1, 2))
 	inOrder(t, received(t, s, 2), 1)
 }
