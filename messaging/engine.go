@@ -218,9 +218,12 @@ func (e *Engine) declare(ctx context.Context) error {
 		}
 		if e.published[name] && e.outbox != nil && e.outbox != e.broker {
 			kept := topic.declared
-			kept.Subscriptions = []string{relayName}
+			kept.Subscriptions = append([]string{relayName}, e.keeping()...)
 			if err := e.outbox.Declare(ctx, kept); err != nil {
 				return fmt.Errorf("declare topic %q in the store: %w", name, err)
+			}
+			if err := e.refill(ctx, name); err != nil {
+				return fmt.Errorf("topic %q: publish again what the broker has lost: %w", name, err)
 			}
 		}
 	}

@@ -129,3 +129,16 @@ func (t *topicTables) Backlog(ctx context.Context, topic topics.Topic, subscript
 	backlog.Oldest = max(0, time.Duration(oldest*float64(time.Second)))
 	return backlog, failed(ctx, err)
 }
+
+// Rewind sets the checkpoints of a subscription back, and takes its shares away.
+func (t *topicTables) Rewind(ctx context.Context, topic topics.Topic, subscription int64) error {
+	const rewind = `UPDATE {{schema}}.shares SET consumer = '', epoch = epoch + 1, expires = '-infinity', held = 0, ahead = 0,
+			position = coalesce((SELECT max(m.position) FROM {{schema}}.messages m, {{schema}}.topics k
+				WHERE k.id = $1 AND m.topic = $1 AND m.published < now() - k.retention), 0)
+		WHERE subscription = $2`
+	if err := t.usable(ctx); err != nil {
+		return err
+	}
+	_, err := t.pool.Exec(ctx, t.texts.fill(rewind), topic.ID, subscription)
+	return failed(ctx, err)
+}

@@ -9,14 +9,15 @@ import (
 )
 
 const (
-	// defaultInboxRetention is how long receipts are kept.
-	defaultInboxRetention = 7 * 24 * time.Hour
+	// defaultInboxRetention is how long receipts are kept: for a day longer than topics keep messages, which may be published again.
+	defaultInboxRetention = carillon.DefaultRetention + 24*time.Hour
 	// receiptsPruned is how many old receipts are deleted at once, at most, and pruneReceiptsEvery after how many new ones.
 	receiptsPruned     = 1024
 	pruneReceiptsEvery = 256
 )
 
-// InboxRetention sets how long the store remembers which messages a consumer has handled. Default: seven days. What comes again after
+// InboxRetention sets how long the store remembers which messages a consumer has handled. Default: eight days, one more
+// than topics keep messages by default. What comes again after
 // that is handled again.
 func InboxRetention(d time.Duration) Option { return func(s *Source) { s.inboxRetention = d } }
 

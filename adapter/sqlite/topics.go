@@ -164,6 +164,32 @@ func (t *topicTables) Backlog(ctx context.Context, topic topics.Topic, subscript
 	return backlog, err
 }
 
+// Rewind sets the checkpoints of a subscription back.
+func (t *topicTables) Rewind(ctx context.Context, topic topics.Topic, subscription int64) error {
+	const expired = `SELECT coalesce(max(m.place) - ?1, 0) FROM carillon_messages m, carillon_topics t
+		WHERE t.id = ?3 AND m.place > ?1 AND m.place <= ?2 AND m.published < ?4 - t.retention`
+	var begin int64
+	err := t.write(ctx, carillon.Flushed, func(conn *connection) error {
+		err := conn.query(expired, func(stmt *sqlite3.Stmt) error {
+			return firstError(stmt.BindInt64(1, place(topic.ID, 0)), stmt.BindInt64(2, place(topic.ID+1, 0)-1), stmt.BindInt64(3, topic.ID),
+				stmt.BindInt64(4, time.Now().UnixMicro()))
+		}, func(stmt *sqlite3.Stmt) error {
+			begin = stmt.ColumnInt64(0)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		return conn.exec("UPDATE carillon_shares SET position = ? WHERE subscription = ?", func(stmt *sqlite3.Stmt) error {
+			return firstError(stmt.BindInt64(1, begin), stmt.BindInt64(2, subscription))
+		})
+	})
+	if err != nil {
+		return err
+	}
+	return t.local.Rewind(ctx, subscription, begin)
+}
+
 // positions reads the checkpoints of a subscription.
 func (t *topicTables) positions(ctx context.Context, subscription int64) (positions []int64, err error) {
 	err = t.store.read(ctx, func(conn *connection) error {

@@ -46,11 +46,17 @@ func (b *Broker) Declare(ctx context.Context, wanted ...carillon.Topic) error {
 		}
 	}
 	for _, topic := range wanted {
-		if err := b.hub.tables.Declare(ctx, topic.WithDefaults()); err != nil {
+		if err := b.declare(ctx, topic.WithDefaults()); err != nil {
 			return fmt.Errorf("declare topic %q: %w", topic.Name, err)
 		}
 	}
 	return nil
+}
+
+func (b *Broker) declare(ctx context.Context, topic carillon.Topic) error {
+	ctx, cancel := within(ctx, b.hub.settings.Timeout)
+	defer cancel()
+	return late(ctx, b.hub.tables.Declare(ctx, topic))
 }
 
 // Publish writes messages in one transaction, all or none, that concurrent callers share.
@@ -115,9 +121,11 @@ func (b *Broker) Subscribe(ctx context.Context, topic, name string, options cari
 		return nil, err
 	}
 	defer done()
+	ctx, cancel := within(ctx, b.hub.settings.Timeout)
+	defer cancel()
 	c, err := b.join(ctx, topic, name, options.WithDefaults())
 	if err != nil {
-		return nil, err
+		return nil, late(ctx, err)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -182,6 +190,13 @@ func (c *consumer) gone() bool {
 
 // Probe counts what waits, as far as checkpoints are noted.
 func (b *Broker) Probe(ctx context.Context, topic, subscription string) (carillon.Backlog, error) {
+	ctx, cancel := within(ctx, b.hub.settings.Timeout)
+	defer cancel()
+	backlog, err := b.probe(ctx, topic, subscription)
+	return backlog, late(ctx, err)
+}
+
+func (b *Broker) probe(ctx context.Context, topic, subscription string) (carillon.Backlog, error) {
 	if err := b.usable(ctx); err != nil {
 		return carillon.Backlog{}, err
 	}
@@ -207,6 +222,32 @@ func (b *Broker) Probe(ctx context.Context, topic, subscription string) (carillo
 	return carillon.Backlog{
 		Waiting: max(0, found.Messages-found.Held-found.Ahead), Unsettled: found.Held, Oldest: found.Oldest,
 	}, nil
+}
+
+// Rewind has a subscription begin anew. It implements [carillon.Rewinder].
+func (b *Broker) Rewind(ctx context.Context, topic, subscription string) error {
+	if err := b.usable(ctx); err != nil {
+		return err
+	}
+	ctx, cancel := within(ctx, b.hub.settings.Timeout)
+	defer cancel()
+	s, err := b.hub.stream(ctx, topic)
+	if err != nil {
+		return late(ctx, err)
+	}
+	id, err := b.hub.tables.Subscription(ctx, s.Topic, subscription)
+	if err == nil {
+		err = b.hub.tables.Rewind(ctx, s.Topic, id)
+	}
+	if err != nil {
+		return fmt.Errorf("rewind subscription %q of topic %q: %w", subscription, topic, late(ctx, err))
+	}
+	for _, c := range s.members() {
+		if c.member.Subscription == id {
+			c.poke()
+		}
+	}
+	return nil
 }
 
 // Close leaves all subscriptions.

@@ -183,11 +183,11 @@ func (c *consumer) plan() *plan {
 
 // read reads a page of the table.
 func (c *consumer) read(ctx context.Context, p *plan) error {
-	ctx, cancel := context.WithTimeout(ctx, c.hub.settings.Timeout)
+	ctx, cancel := within(ctx, c.hub.settings.Timeout)
 	defer cancel()
 	entries, more, err := c.hub.tables.Read(ctx, c.stream.Topic, p.after, p.through, p.partitions, p.limit)
 	if err != nil {
-		return err
+		return late(ctx, err)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -151,7 +151,10 @@ func (h *Hub) stream(ctx context.Context, name string) (*stream, error) {
 	if s := h.known(name); s != nil {
 		return s, nil
 	}
+	ctx, cancel := within(ctx, h.settings.Timeout)
+	defer cancel()
 	topic, err := h.tables.Topic(ctx, name)
+	err = late(ctx, err)
 	if errors.Is(err, carillon.ErrNotFound) {
 		err = fmt.Errorf("topic %q: declare it first: %w", name, carillon.ErrNotFound)
 	}
@@ -187,9 +190,9 @@ func weight(p *Publication) int {
 
 // commit writes what callers published meanwhile, and wakes the consumers.
 func (h *Hub) commit(batch []*Publication) {
-	ctx, cancel := context.WithTimeout(context.Background(), h.settings.Timeout)
+	ctx, cancel := within(context.Background(), h.settings.Timeout)
 	defer cancel()
-	err := h.write(ctx, batch)
+	err := late(ctx, h.write(ctx, batch))
 	for _, p := range batch {
 		if err != nil {
 			p.Err = err

@@ -90,8 +90,9 @@ func (c *consumer) warn(ctx context.Context, what string, err error) {
 
 // balance beats, and moves towards an even share of the partitions. It returns when to look again at the latest.
 func (c *consumer) balance(ctx context.Context) (next time.Duration, err error) {
-	limited, cancel := context.WithTimeout(ctx, min(c.hub.settings.Timeout, c.member.Lease/2))
+	limited, cancel := within(ctx, min(c.hub.settings.Timeout, c.member.Lease/2))
 	defer cancel()
+	defer func() { err = late(limited, err) }()
 	standing, err := c.hub.tables.Beat(limited, c.member)
 	if err != nil {
 		return 0, err
@@ -214,11 +215,11 @@ func (c *consumer) save(ctx context.Context) error {
 		return nil
 	}
 	slices.SortFunc(moved, func(a, b Checkpoint) int { return a.Partition - b.Partition })
-	ctx, cancel := context.WithTimeout(ctx, c.hub.settings.Timeout)
+	ctx, cancel := within(ctx, c.hub.settings.Timeout)
 	defer cancel()
 	lost, err := c.hub.tables.Save(ctx, c.member, moved)
 	if err != nil {
-		return err
+		return late(ctx, err)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -165,6 +165,22 @@ func (l *Local) unnoted(subscription int64, checkpoints []Checkpoint) []Checkpoi
 	return unnoted
 }
 
+// Rewind takes a subscription's shares away, and has them begin behind a position.
+func (l *Local) Rewind(ctx context.Context, subscription, position int64) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s, err := l.find(ctx, subscription)
+	if err != nil {
+		return err
+	}
+	for i := range s.shares {
+		share := &s.shares[i]
+		share.Position, share.Consumer, share.Free, share.held, share.ahead = position, "", true, 0, 0
+		share.Epoch++
+	}
+	return nil
+}
+
 // Leave removes a consumer.
 func (l *Local) Leave(_ context.Context, member Member) error {
 	l.mu.Lock()

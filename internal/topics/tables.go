@@ -26,6 +26,8 @@ type Registry interface {
 	Topic(ctx context.Context, name string) (Topic, error)
 	// Subscription returns the number of a subscription, or [carillon.ErrNotFound].
 	Subscription(ctx context.Context, topic Topic, name string) (int64, error)
+	// Rewind has a subscription begin with the first message that is there and not too old, durably. Who has a share in it loses it.
+	Rewind(ctx context.Context, topic Topic, subscription int64) error
 	// Backlog returns what stands behind the checkpoints of a subscription.
 	Backlog(ctx context.Context, topic Topic, subscription int64) (Backlog, error)
 }

@@ -17,6 +17,7 @@ import (
 type broker struct {
 	carillon.Broker // nil until the client is there
 	carillon.Prober
+	carillon.Refillable
 	lock   *flock.Flock
 	server *server.Server
 	once   sync.Once
@@ -48,6 +49,7 @@ func (b *broker) start(ctx context.Context, s Source) error {
 	}
 	b.Broker = client
 	b.Prober, _ = client.(carillon.Prober)
+	b.Refillable, _ = client.(carillon.Refillable)
 	return nil
 }
 

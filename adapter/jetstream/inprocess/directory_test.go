@@ -26,6 +26,9 @@ func TestMain(m *testing.M) {
 	if path := os.Getenv(heldDirectory); path != "" {
 		os.Exit(hold(path))
 	}
+	if path := os.Getenv(servedDirectory); path != "" {
+		os.Exit(serveUntilKilled(path))
+	}
 	goleak.VerifyTestMain(m)
 }
 
