@@ -50,6 +50,7 @@ type Breaker struct {
 	since  time.Time
 	era    int // of the state: calls that began in another are not counted
 	opened int
+	past   []BreakerPeriod // the last is the one it is in
 	untold []change
 }
 
@@ -68,6 +69,7 @@ func NewBreaker(name string, options ...BreakerOption) *Breaker {
 	for _, option := range options {
 		option(b)
 	}
+	b.past = []BreakerPeriod{{Since: b.since.UTC()}}
 	b.circuit = circuitbreaker.NewBuilder[any]().
 		WithFailureThresholdRatio(uint(b.failures), uint(b.calls)).
 		WithSuccessThreshold(uint(b.probes)).
@@ -140,6 +142,7 @@ func (b *Breaker) changed(event circuitbreaker.StateChangedEvent) {
 		failures: int(event.Metrics().Failures()), calls: int(event.Metrics().Executions()), lasted: now.Sub(b.since),
 	})
 	b.since = now
+	b.remember(BreakerPeriod{State: stateOf(event.NewState), Since: now.UTC()})
 	b.era++
 	if event.NewState == circuitbreaker.OpenState {
 		b.opened++
