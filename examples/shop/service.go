@@ -48,19 +48,29 @@ func New(store carillon.Opener, address string, more ...carillon.Describer) (*ap
 		projection.Query("report.customers", m.customers, customerReport),
 		projection.Query("report.customer", m.customers, customer),
 	}
-	server := rest.Serve(address, m.endpoints()...)
+	var beside *report
+	for _, part := range more {
+		if found, ok := part.(*report); ok {
+			beside = found
+			continue
+		}
+		parts = append(parts, part)
+	}
+	var service *app.App
+	server := rest.Serve(address, m.endpoints(beside.handler(func() *app.App { return service }))...)
 	if address != "" {
 		parts = append(parts, server)
 	}
-	return app.New(store, append(parts, more...)...), server
+	service = app.New(store, parts...)
+	return service, server
 }
 
 // Handler serves commands, reports and the page of a shop that runs without an address of its own.
 func Handler(running *app.Running) (http.Handler, error) {
-	return rest.Handler(running, newModels().endpoints()...)
+	return rest.Handler(running, newModels().endpoints((*report)(nil).handler(nil))...)
 }
 
-func (m models) endpoints() []rest.Part {
+func (m models) endpoints(besides http.Handler) []rest.Part {
 	return []rest.Part{
 		rest.Title("The shop"),
 		rest.Command[PlaceOrder]("POST /api/orders", rest.Complete(PlaceOrder.withID), rest.Location("/api/orders/{id}")),
@@ -72,6 +82,7 @@ func (m models) endpoints() []rest.Part {
 		rest.Query[ProductsOf]("GET /api/reports/products"),
 		rest.Query[CustomersOf]("GET /api/reports/customers"),
 		rest.Query[CustomerOf]("GET /api/reports/customers/{id}"),
+		rest.Mount("GET /api/services", besides),
 		rest.Mount("GET /", page.Handler()),
 	}
 }

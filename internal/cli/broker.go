@@ -7,11 +7,12 @@ import (
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/adapter/jetstream"
 	"github.com/carillon-go/carillon/adapter/kafka"
+	"github.com/carillon-go/carillon/adapter/postgres"
 	"github.com/carillon-go/carillon/adapter/rabbitmq"
 	"github.com/carillon-go/carillon/adapter/redisstream"
 )
 
-const brokerForms = "nats://, kafka://, amqp:// or redis://HOST:PORT, and ?prefix=NAME to tell demos on one broker apart"
+const brokerForms = "nats://, kafka://, amqp:// or redis://HOST:PORT, or postgres://HOST/DATABASE, and ?prefix=NAME to tell demos on one broker apart"
 
 // brokerFlag is a broker named on the command line.
 type brokerFlag struct{ url string }
@@ -46,9 +47,18 @@ func (b brokerFlag) opener() (carillon.BrokerOpener, error) {
 			options = append(options, redisstream.Prefix(prefix))
 		}
 		return redisstream.Server(parsed.String(), options...), nil
+	case "postgres", "postgresql":
+		var options []postgres.Option
+		if prefix != "" {
+			options = append(options, postgres.Schema(schemaOf(prefix)))
+		}
+		return postgres.URL(parsed.String(), options...), nil
 	case "kafka":
 		return kafka.URL(b.url), nil // which knows the parameter
 	default:
 		return nil, usagef("--broker: no brokers of that kind here: name one as %s", brokerForms)
 	}
 }
+
+// schemaOf is the schema that a prefix names, which has underscores where it has hyphens.
+func schemaOf(prefix string) string { return strings.ReplaceAll(prefix, "-", "_") }

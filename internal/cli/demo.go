@@ -39,6 +39,7 @@ type demo struct {
 	processes bool
 	service   string
 	broker    brokerFlag
+	payments  string // the URL of the provider, empty when there is none
 	exit      bool
 	json      bool
 	std       *stdio
@@ -59,7 +60,8 @@ func newDemo(std *stdio) *cobra.Command {
 			"same invoices.\n\n" +
 			"--services runs the shop as five services that hand each other messages: every order is paid, reserved, shipped and\n" +
 			"its customer told, once. With --exit it stops when they have come to the end of it. They run in this process, or with\n" +
-			"--processes each in one of its own, on a store of its own in the data directory.",
+			"--processes each in one of its own, on a store of its own in the data directory. Orders are charged at the provider of\n" +
+			"--payments: while it does not answer they are accepted all the same and wait, as the page of --services shows.",
 		Example: "  carillon demo --sample 1000\n" +
 			"  carillon demo --dir data --import online-retail.csv.gz --exit --json",
 		Args: arguments(0, 0),
@@ -76,6 +78,7 @@ func newDemo(std *stdio) *cobra.Command {
 	flags.BoolVar(&d.processes, "processes", false, "run each of the services in a process of its own, with the broker of --broker between them")
 	flags.StringVar(&d.service, "service", "", "run one service other than orders, `NAME`, alone")
 	flags.StringVar(&d.broker.url, "broker", "", "move messages through the broker of this `URL` in place of the store's topics: "+brokerForms)
+	flags.StringVar(&d.payments, "payments", "", "charge orders by POST to this `URL`; without it the money is taken at once")
 	flags.BoolVar(&d.exit, "exit", false, "stop when the import is done and every read model has caught up")
 	flags.BoolVar(&d.json, "json", false, "print the summary as one JSON object on the last line")
 	return command

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/adapter/sqlite"
 	"github.com/carillon-go/carillon/app"
+	"github.com/carillon-go/carillon/examples/shop"
 	"github.com/carillon-go/carillon/examples/shop/services"
 )
 
@@ -39,6 +41,8 @@ func (d *demo) checkServices() error {
 		return usagef("--broker: nothing is published: say --services or --processes")
 	case d.service != "" && (d.file != "" || d.sample > 0 || d.services || d.processes):
 		return usagef("--service: it runs one service alone: leave out --import, --sample, --services and --processes")
+	case d.payments != "" && !d.services && !d.processes && d.service != paymentsService:
+		return usagef("--payments: no orders are charged: say --services or --processes")
 	case d.processes && d.store.url != "":
 		return usagef("--processes: each service has a file of its own in the data directory: leave out --store")
 	}
@@ -51,7 +55,8 @@ func (d *demo) serviceParts() ([]carillon.Describer, error) {
 	var parts []carillon.Describer
 	switch {
 	case d.services:
-		parts = services.All(topics)
+		charging := d.charging()
+		parts = append(services.All(topics), charging.Part(), shop.Report(charging.Status))
 	case d.processes:
 		parts = services.Beside(topics)
 	default:
@@ -62,6 +67,17 @@ func (d *demo) serviceParts() ([]carillon.Describer, error) {
 	}
 	broker, err := d.broker.opener()
 	return append(parts, app.Over(broker)), err
+}
+
+// paymentsService is the service that charges orders.
+const paymentsService = "payments"
+
+// charging charges orders where the flags say.
+func (d *demo) charging() *services.Charging {
+	if d.payments == "" {
+		return services.NewCharging(nil)
+	}
+	return services.NewCharging(services.ChargeAt(d.payments, http.DefaultClient))
 }
 
 // serveOne runs one of the other services until the context ends, and says when it is ready.
@@ -76,6 +92,9 @@ func (d *demo) serveOne(ctx context.Context, directory string) error {
 			return err
 		}
 		parts = append(parts, app.Over(broker))
+	}
+	if d.service == paymentsService {
+		parts = append(parts, d.charging().Part())
 	}
 	logger := slog.New(slog.NewTextHandler(d.std.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	service := app.New(sqlite.File(filepath.Join(directory, d.service+".db")), append(parts, app.LogTo(logger))...)
@@ -124,7 +143,11 @@ func (d *demo) startProcess(ctx context.Context, name, directory string) error {
 	var failed error
 	d.children.Go(func() {
 		for ctx.Err() == nil {
-			child := exec.CommandContext(ctx, program, "demo", "--service", name, "--dir", directory, "--broker", d.broker.url)
+			arguments := []string{"demo", "--service", name, "--dir", directory, "--broker", d.broker.url}
+			if name == paymentsService && d.payments != "" {
+				arguments = append(arguments, "--payments", d.payments)
+			}
+			child := exec.CommandContext(ctx, program, arguments...)
 			child.Cancel = func() error { return child.Process.Signal(os.Interrupt) }
 			child.WaitDelay = time.Minute
 			child.Stderr = os.Stderr

@@ -30,7 +30,7 @@ func brokersOfServices() map[string]func(*testing.T) string {
 	prefixed := func(scheme, variable string) func(*testing.T) string {
 		return func(t *testing.T) string {
 			t.Helper()
-			return scheme + backends.Variable(t, variable) + "?prefix=test-" + strings.ToLower(rand.Text()[:12])
+			return scheme + backends.Variable(t, variable) + "?prefix=" + unusedPrefix()
 		}
 	}
 	return map[string]func(*testing.T) string{
@@ -38,8 +38,17 @@ func brokersOfServices() map[string]func(*testing.T) string {
 		"kafka": prefixed("kafka://", backends.Kafka),
 		"amqp":  prefixed("", backends.RabbitMQ),
 		"redis": prefixed("", backends.Redis),
+		"postgres": func(t *testing.T) string {
+			t.Helper()
+			url := backends.Variable(t, backends.Postgres)
+			schema := backends.Schema(t, url)
+			return url + map[bool]string{true: "&", false: "?"}[strings.Contains(url, "?")] + "prefix=" + schema
+		},
 	}
 }
+
+// unusedPrefix tells a test from all others on a broker.
+func unusedPrefix() string { return "test-" + strings.ToLower(rand.Text()[:12]) }
 
 // TestServices runs the services in one process, on the store's topics: every order is paid, shipped and told of once, also when the same
 // is imported again.
@@ -97,6 +106,7 @@ func TestServicesThatCannotBe(t *testing.T) {
 		"processes without a broker":   {"demo", "--processes"},
 		"services and processes":       {"demo", "--services", "--processes", "--broker", "nats://localhost"},
 		"a broker for nothing":         {"demo", "--broker", "nats://localhost"},
+		"a provider for nothing":       {"demo", "--payments", "http://localhost"},
 		"a service nobody knows":       {"demo", "--service", "cooking"},
 		"a service with an import":     {"demo", "--service", "payments", "--sample", "3"},
 		"a broker of no known kind":    {"demo", "--services", "--broker", "carrier-pigeon://coop"},

@@ -1,6 +1,7 @@
 // Keeps the page up to date: asks for the totals about every second while the page is in sight, and for the days when the totals
 // have changed, a little more slowly. When the server is away it says so, keeps the last figures, and goes on by itself.
 
+import * as breaker from "./breaker.js";
 import { Chart } from "./chart.js";
 import { count, counted, dayName, pounds, thousandths } from "./text.js";
 
@@ -25,6 +26,7 @@ let answeredAt = null;
 // What is shown: the answer with the totals, the one that was current when the days were asked for, and the rows of those days.
 let totals = { text: "", summary: null };
 let days = { text: "", rows: [], shownAt: -Infinity };
+let services = true; // until the server says that it runs none
 
 async function get(path) {
   let answer;
@@ -35,6 +37,7 @@ async function get(path) {
   } catch {
     throw new Trouble("The server does not answer.");
   }
+  if (answer.status === 204) return null;
   if (!answer.ok) throw new Trouble(`The server answers with an error (${answer.status}).`);
   return text;
 }
@@ -48,6 +51,7 @@ async function update() {
   try {
     await updateTotals();
     await updateDays();
+    await updateServices();
     failures = 0;
     answeredAt = new Date();
     showState("live", "Live", "");
@@ -74,6 +78,14 @@ async function updateDays() {
   const rows = JSON.parse(await get("/api/reports/days"));
   showDays(rows);
   days = { text, rows, shownAt: performance.now() };
+}
+
+// updateServices asks how payments fare, where the services run.
+async function updateServices() {
+  if (!services) return;
+  const text = await get("/api/services");
+  services = text !== null;
+  if (services) showServices(JSON.parse(text));
 }
 
 // daysBehind reports whether the totals have changed since the days were asked for, or the days do not add up to them: the two are
@@ -108,6 +120,16 @@ function showDays(rows) {
   chart.show(rows);
   element("chart-summary").textContent = describe(rows) + (chart.breaks.length > 0 ? " Longer gaps are cut short at the dotted lines." : "");
   if (element("table").open) showTable(rows);
+}
+
+function showServices(status) {
+  element("services").hidden = false;
+  const words = breaker.describe(status);
+  if (element("breaker-summary").textContent !== words) element("breaker-summary").textContent = words;
+  breaker.draw(element("breaker"), status);
+  for (const cell of document.querySelectorAll("[data-status]")) {
+    cell.textContent = count(status[cell.dataset.status]);
+  }
 }
 
 // describe says in words what the chart shows.

@@ -31,7 +31,8 @@ type shop struct {
 
 	mu            sync.Mutex
 	summary, days string
-	status        int // of reports; 0 drops the connection
+	services      string // empty where none run
+	status        int    // of reports; 0 drops the connection
 	asked         map[string]int
 	unexpected    []string
 }
@@ -45,12 +46,18 @@ func openShop(t *testing.T) *shop {
 		defer s.mu.Unlock()
 		s.asked[r.URL.Path]++
 		switch r.URL.Path {
-		case "/", "/style.css", "/app.js", "/chart.js", "/text.js":
+		case "/", "/style.css", "/app.js", "/chart.js", "/breaker.js", "/text.js":
 			files.ServeHTTP(w, r)
 		case "/api/reports/summary":
 			s.report(w, s.summary)
 		case "/api/reports/days":
 			s.report(w, s.days)
+		case "/api/services":
+			if s.services == "" && s.status == http.StatusOK {
+				w.WriteHeader(http.StatusNoContent)
+				return
+			}
+			s.report(w, s.services)
 		default:
 			s.unexpected = append(s.unexpected, r.URL.Path)
 			http.NotFound(w, r)
@@ -160,6 +167,9 @@ func TestPageInBrowser(t *testing.T) {
 		{"out of sight", testOutOfSight},
 		{"empty shop", testEmpty},
 		{"narrow", testNarrow},
+		{"breaker", testBreaker},
+		{"no services", testNoServices},
+		{"outage of payments", testOutageOfPayments},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, b) })
 	}
@@ -172,7 +182,7 @@ func testTotals(t *testing.T, b *browser) {
 	p.check("#net", "£103,277.544")
 	p.check("#guests", "−£1,447.60 of it is from guests.")
 	var counts map[string]string
-	p.evaluate(`Object.fromEntries([...document.querySelectorAll("dl div")].map((d) => [d.children[0].textContent, d.children[1].textContent]))`,
+	p.evaluate(`Object.fromEntries([...document.querySelectorAll("[aria-labelledby=totals-title] dl div")].map((d) => [d.children[0].textContent, d.children[1].textContent]))`,
 		&counts)
 	want := map[string]string{
 		"Orders": "12,345", "Cancelled": "1", "Credit notes": "38", "Adjustments": "3", "Write-offs": "13", "Lines": "1,234,567",
@@ -221,7 +231,7 @@ func testBars(t *testing.T, b *browser) {
 	}
 	p.check("#chart-summary", "4 days with trade, 1 December 2010 to 29 February 2012. "+
 		"The best was 1 December 2010: £58,635.560, 12,200 orders. Longer gaps are cut short at the dotted lines.")
-	for selector, want := range map[string]int{".below": 1, ".break": 1, "svg[role=img][aria-labelledby]": 1} {
+	for selector, want := range map[string]int{".below": 1, ".break": 1, "#chart svg[role=img][aria-labelledby]": 1} {
 		var found int
 		p.evaluate(fmt.Sprintf("document.querySelectorAll(%q).length", selector), &found)
 		if found != want {

@@ -1,7 +1,8 @@
-// Package page is the shop's index page: the live totals and one chart of sales by day. Its files are embedded and load nothing
+// Package page is the shop's index page: the live totals, one chart of sales by day, and where the services run how payments fare. Its
+// files are embedded and load nothing
 // from the network; what it shows comes from the shop's own reports.
 //
-// Read index.html for what is there, app.js for how it stays up to date, chart.js for the drawing and text.js for how figures are
+// Read index.html for what is there, app.js for how it stays up to date, chart.js and breaker.js for the drawings and text.js for how figures are
 // written.
 package page
 
@@ -15,7 +16,7 @@ import (
 	"time"
 )
 
-//go:embed index.html style.css app.js chart.js text.js
+//go:embed index.html style.css app.js chart.js breaker.js text.js
 var embedded embed.FS
 
 // policy lets the page load its own files and ask its own server, and nothing else.
@@ -59,11 +60,12 @@ func Handler() http.Handler {
 func load() map[string]file {
 	const script = "text/javascript; charset=utf-8"
 	return map[string]file{
-		"/":          read("index.html", "text/html; charset=utf-8"),
-		"/style.css": read("style.css", "text/css; charset=utf-8"),
-		"/app.js":    read("app.js", script),
-		"/chart.js":  read("chart.js", script),
-		"/text.js":   read("text.js", script),
+		"/":           read("index.html", "text/html; charset=utf-8"),
+		"/style.css":  read("style.css", "text/css; charset=utf-8"),
+		"/app.js":     read("app.js", script),
+		"/chart.js":   read("chart.js", script),
+		"/breaker.js": read("breaker.js", script),
+		"/text.js":    read("text.js", script),
 	}
 }
 

@@ -16,7 +16,8 @@ import (
 // files are the page's files by the path they are served at.
 func files() map[string]string {
 	return map[string]string{
-		"/": "index.html", "/style.css": "style.css", "/app.js": "app.js", "/chart.js": "chart.js", "/text.js": "text.js",
+		"/": "index.html", "/style.css": "style.css", "/app.js": "app.js", "/chart.js": "chart.js",
+		"/breaker.js": "breaker.js", "/text.js": "text.js",
 	}
 }
 
@@ -34,7 +35,8 @@ func TestFiles(t *testing.T) {
 	t.Parallel()
 	contentTypes := map[string]string{
 		"/": "text/html; charset=utf-8", "/style.css": "text/css; charset=utf-8", "/app.js": "text/javascript; charset=utf-8",
-		"/chart.js": "text/javascript; charset=utf-8", "/text.js": "text/javascript; charset=utf-8",
+		"/chart.js": "text/javascript; charset=utf-8", "/breaker.js": "text/javascript; charset=utf-8",
+		"/text.js": "text/javascript; charset=utf-8",
 	}
 	for path, name := range files() {
 		t.Run(name, func(t *testing.T) {
