@@ -108,14 +108,20 @@ func TestFaults(t *testing.T) {
 				t.Fatal(err)
 			}
 			p.Set(test.fault)
-			for name, conn := range map[string]net.Conn{"old": old, "new": dial(t, p)} {
-				wait := patience
-				if errors.Is(test.want, os.ErrDeadlineExceeded) {
-					wait = 200 * time.Millisecond
-				}
-				err := ask(conn, "meanwhile", wait)
-				closed := test.fault.String() != "none" && (errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)) && errors.Is(test.want, io.EOF)
-				if !errors.Is(err, test.want) && !closed {
+			wait := patience
+			if errors.Is(test.want, os.ErrDeadlineExceeded) {
+				wait = 200 * time.Millisecond
+			}
+			errs := map[string]error{"old": ask(old, "meanwhile", wait)}
+			made, err := p.Dial(t.Context(), "", "")
+			if err == nil {
+				err = ask(made, "meanwhile", wait)
+				_ = made.Close()
+			}
+			errs["new"] = err
+			for name, err := range errs {
+				closed := errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) // as a writer finds it
+				if !errors.Is(err, test.want) && (!closed || !errors.Is(test.want, io.EOF)) {
 					t.Errorf("the %s connection has error %v, want %v", name, err, test.want)
 				}
 			}
