@@ -230,6 +230,9 @@ func (d *demo) use(ctx context.Context, directory string, service *app.App, serv
 	if err == nil && d.others != nil {
 		s.Services, err = awaitServices(ctx, s.Orders, d.others)
 	}
+	if err == nil && d.services { // their events stand in the same log
+		s.Events, err = running.Log.Head(ctx)
+	}
 	if err != nil {
 		return d.broken(ctx, err, running, input, directory)
 	}

@@ -194,6 +194,7 @@ func progressOfFiles(ctx context.Context, directory string) (sum services.Progre
 		sum.Payments += p.Payments
 		sum.Paid += p.Paid
 		sum.Shipments += p.Shipments
+		sum.Reservations += p.Reservations
 		sum.Units += p.Units
 		sum.Notifications += p.Notifications
 	}
@@ -209,13 +210,13 @@ func progressOfFile(ctx context.Context, path string) (p services.Progress, err 
 	return services.ProgressIn(ctx, store)
 }
 
-// awaitServices waits until every order was paid and shipped, and its customer told.
+// awaitServices waits until every order was paid, reserved and shipped, and its customer told.
 func awaitServices(ctx context.Context, orders int64, progress progressOf) (*services.Progress, error) {
 	ticker := time.NewTicker(progressEvery)
 	defer ticker.Stop()
 	for {
 		p, err := progress(ctx)
-		if err != nil || p.Payments >= orders && p.Shipments >= orders && p.Notifications >= orders {
+		if err != nil || min(p.Payments, p.Reservations, p.Shipments, p.Notifications) >= orders {
 			return &p, err
 		}
 		select {

@@ -94,7 +94,7 @@ func checkServices(t *testing.T, s summary, orders int64) {
 	if s.Services == nil || s.Services.Paid == 0 || s.Services.Units == 0 {
 		t.Fatalf("the services have come to %+v", s.Services)
 	}
-	want := services.Progress{Payments: orders, Shipments: orders, Notifications: orders, Paid: s.Services.Paid, Units: s.Services.Units}
+	want := services.Progress{Payments: orders, Shipments: orders, Reservations: orders, Notifications: orders, Paid: s.Services.Paid, Units: s.Services.Units}
 	if diff := cmp.Diff(want, *s.Services); diff != "" {
 		t.Error(diff)
 	}

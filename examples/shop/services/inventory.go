@@ -8,9 +8,10 @@ import (
 	"github.com/carillon-go/carillon/messaging"
 )
 
-// Reserved is how many units of a product are reserved for orders.
+// Reserved is how many units of a product are reserved for orders; of all together also for how many orders there ever were any.
 type Reserved struct {
-	Units int64 `json:"units"`
+	Units  int64 `json:"units"`
+	Orders int64 `json:"orders,omitempty"`
 }
 
 // Inventory keeps what is reserved of each product, in the transaction that notes an order as handled.
@@ -27,6 +28,7 @@ func Inventory(topics Topics) []carillon.Describer {
 // reserve reserves the units of an order, or gives them back.
 func reserve(tx *messaging.Tx, lines []shop.Line, sign int64) error {
 	units := make(map[string]int64, len(lines)+1)
+	units[everything] = 0
 	for _, line := range lines {
 		units[line.StockCode] += sign * line.Quantity
 		units[everything] += sign * line.Quantity
@@ -37,6 +39,9 @@ func reserve(tx *messaging.Tx, lines []shop.Line, sign int64) error {
 			return err
 		}
 		reserved.Units += change
+		if code == everything && sign > 0 {
+			reserved.Orders++
+		}
 		if err := messaging.Save(tx, code, reserved); err != nil {
 			return err
 		}

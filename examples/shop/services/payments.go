@@ -1,7 +1,10 @@
 package services
 
 import (
+	"time"
+
 	"github.com/carillon-go/carillon"
+	"github.com/carillon-go/carillon/consume"
 	"github.com/carillon-go/carillon/examples/shop"
 	"github.com/carillon-go/carillon/examples/shop/money"
 	"github.com/carillon-go/carillon/messaging"
@@ -47,6 +50,9 @@ type Paid struct {
 // Made counts a payment.
 func (p Paid) Made(e PaymentMade) Paid { p.Payments++; p.Sum += e.Amount; return p }
 
+// longestPause is how long an order waits for another try at most: the provider is spared by its breaker.
+const longestPause = 5 * time.Second
+
 // Payments takes the money for every order that was placed, once.
 func Payments(topics Topics) []carillon.Describer {
 	return []carillon.Describer{
@@ -54,7 +60,8 @@ func Payments(topics Topics) []carillon.Describer {
 			sourcing.On("payment.made", Payment.WhenMade),
 			sourcing.Decide("payment.take", TakePayment.Key, Payment.DecideTake)),
 		messaging.Consume("payments", topics.Orders,
-			messaging.Send(func(e shop.OrderPlaced) any { return TakePayment{OrderID: e.ID, Amount: e.Net} })),
+			messaging.Send(func(e shop.OrderPlaced) any { return TakePayment{OrderID: e.ID, Amount: e.Net} }),
+			messaging.Retry(consume.Retry{Last: longestPause})),
 		messaging.Forward(topics.Payments),
 		projection.Keyed("paid", projection.By("payment.made", func(PaymentMade) string { return everything }, Paid.Made)),
 	}

@@ -52,6 +52,7 @@ type Progress struct {
 	Payments      int64        `json:"payments"`
 	Paid          money.Amount `json:"paid"`
 	Shipments     int64        `json:"shipments"`
+	Reservations  int64        `json:"reservations"`
 	Units         int64        `json:"units_reserved"`
 	Notifications int64        `json:"notifications"`
 }
@@ -78,7 +79,8 @@ func ProgressIn(ctx context.Context, store carillon.Store) (Progress, error) {
 	}
 	notified, err := messaging.Kept[Notified](ctx, kept, "notifications", everything)
 	return Progress{
-		Payments: paid.Payments, Paid: paid.Sum, Shipments: sent.Shipments, Units: reserved.Units, Notifications: notified.Notifications,
+		Payments: paid.Payments, Paid: paid.Sum, Shipments: sent.Shipments, Reservations: reserved.Orders, Units: reserved.Units,
+		Notifications: notified.Notifications,
 	}, err
 }
 

@@ -51,7 +51,7 @@ func place(t *testing.T, running *app.Running, orders int) (want services.Progre
 		}
 	}
 	n := int64(orders)
-	want.Payments, want.Shipments, want.Notifications = n, n, n
+	want.Payments, want.Shipments, want.Reservations, want.Notifications = n, n, n, n
 	return want
 }
 
@@ -72,6 +72,7 @@ func await(t *testing.T, want services.Progress, all ...*app.Running) {
 			got.Payments += p.Payments
 			got.Paid += p.Paid
 			got.Shipments += p.Shipments
+			got.Reservations += p.Reservations
 			got.Units += p.Units
 			got.Notifications += p.Notifications
 		}
