@@ -165,11 +165,14 @@ func tagsText(all []carillon.Tag) string {
 // [carillon.ErrInvalid] that names the attribute.
 func Message(attributes iter.Seq2[string, string], payload []byte) (carillon.Message, error) {
 	m := carillon.Message{SchemaVersion: 1, ContentType: carillon.ContentTypeJSON, Payload: payload}
-	version := ""
+	version, sourced := "", false
 	for name, value := range attributes {
-		if name == specVersion {
+		switch name {
+		case specVersion:
 			version = value
 			continue
+		case HeaderSource:
+			sourced = value != ""
 		}
 		if err := set(&m, name, value); err != nil {
 			return carillon.Message{}, carillon.Invalidf(fmt.Sprintf("attribute %q of a CloudEvent", name), "%v", err)
@@ -182,6 +185,8 @@ func Message(attributes iter.Seq2[string, string], payload []byte) (carillon.Mes
 		return carillon.Message{}, carillon.Invalidf("CloudEvent", "it has an id")
 	case m.Type == "":
 		return carillon.Message{}, carillon.Invalidf("CloudEvent", "it has a type")
+	case !sourced:
+		return carillon.Message{}, carillon.Invalidf("CloudEvent", "it has a source")
 	}
 	return m, nil
 }

@@ -13,4 +13,7 @@
 //
 // Any other attribute is a header, and a header of such a name is an attribute of its own: source and subject are headers. A message
 // without a source has the source "carillon".
+//
+// [NewRequest], [ReadRequest], [WriteResponse] and [ReadResponse] are the HTTP binding, in binary, structured and batched mode. Those of
+// brokers are in their adapters.
 package cloudevents

@@ -1,8 +1,10 @@
 package cloudevents
 
 import (
+	"errors"
 	"net/url"
 	"strings"
+	"unicode/utf8"
 )
 
 // Escape writes an attribute's value as the HTTP and NATS bindings want it in a header: printable ASCII without space, quote and
@@ -37,4 +39,32 @@ func Unescape(value string) string {
 		return value
 	}
 	return text
+}
+
+// HeaderValue reads an attribute's value from a header of the HTTP and NATS bindings: what [Escape] wrote, and the quoted strings of
+// senders that keep an older version of them. A value that is no UTF-8, or does not stand for any, is refused.
+func HeaderValue(value string) (string, error) {
+	value = strings.Trim(value, " \t")
+	if len(value) >= 2 && value[0] == '"' && value[len(value)-1] == '"' {
+		value = unquote(value[1 : len(value)-1])
+	}
+	if text := Unescape(value); utf8.ValidString(text) {
+		return text, nil
+	}
+	return "", errors.New("its value is UTF-8 text")
+}
+
+// unquote removes the backslashes of a quoted string.
+func unquote(quoted string) string {
+	if !strings.Contains(quoted, `\`) {
+		return quoted
+	}
+	var b strings.Builder
+	for i := 0; i < len(quoted); i++ {
+		if quoted[i] == '\\' && i+1 < len(quoted) {
+			i++
+		}
+		b.WriteByte(quoted[i])
+	}
+	return b.String()
 }

@@ -23,7 +23,7 @@
 //   - a bucket carillon (the stream KV_carillon), where subscriptions, their owners and how far they have come are written down;
 //   - consumers without a name and without acknowledgement, one for each partition that is being read. They vanish by themselves.
 //
-// Messages are CloudEvents in binary mode: a header "ce-" and its name for each attribute, "content-type", and the payload as it is.
+// Messages are CloudEvents in binary mode: a header "ce-" and its name for each attribute, and the payload as it is.
 // Whatever else is published to a topic's subjects is delivered as a document of the type [Unreadable].
 //
 // Several messages published at once are one atomic batch of the server, flushed once, as soon as that is faster.

@@ -1,8 +1,8 @@
 package jetstream
 
 import (
+	"bytes"
 	"fmt"
-	"mime"
 	"strings"
 	"time"
 
@@ -17,9 +17,10 @@ import (
 const Unreadable = "carillon.unreadable"
 
 const (
-	attributePrefix   = "ce-"
+	attributePrefix = "ce-"
+	contentType     = "datacontenttype"
+	// headerContentType is where others write the content type.
 	headerContentType = "content-type"
-	contentType       = "datacontenttype"
 )
 
 // encode writes a message in binary mode.
@@ -32,11 +33,7 @@ func encode(subject string, m *carillon.Message) *nats.Msg {
 	}
 	set(nats.MsgIdHdr, cloudevents.Escape(m.ID))
 	for name, value := range cloudevents.Attributes(m) {
-		if name == contentType {
-			set(headerContentType, value)
-		} else {
-			set(attributePrefix+name, cloudevents.Escape(value))
-		}
+		set(attributePrefix+name, cloudevents.Escape(value))
 	}
 	return &nats.Msg{Subject: subject, Header: header, Data: m.Payload}
 }
@@ -59,31 +56,40 @@ func decode(msg *nats.Msg, stream string, sequence uint64) carillon.Message {
 	return m
 }
 
+// read reads a message of either mode. Structured mode needs no header.
 func read(msg *nats.Msg) (carillon.Message, error) {
-	for name, values := range msg.Header {
-		if strings.EqualFold(name, headerContentType) && len(values) > 0 {
-			if media, _, err := mime.ParseMediaType(values[0]); err == nil && media == cloudevents.ContentType {
-				return cloudevents.Unmarshal(msg.Data)
-			}
-		}
-	}
-	return cloudevents.Message(func(yield func(string, string) bool) {
+	var failed error
+	binary := false
+	m, err := cloudevents.Message(func(yield func(string, string) bool) {
 		for name, values := range msg.Header {
 			if len(values) == 0 {
 				continue
 			}
-			switch attribute := attributeOf(name); {
+			attribute, value := attributeOf(name), values[0]
+			switch {
 			case attribute != "":
-				if !yield(attribute, cloudevents.Unescape(values[0])) {
+				binary = true
+				if value, failed = cloudevents.HeaderValue(value); failed != nil {
+					failed = carillon.Invalidf(fmt.Sprintf("attribute %q of a CloudEvent", attribute), "%v", failed)
 					return
 				}
-			case strings.EqualFold(name, headerContentType):
-				if !yield(contentType, values[0]) {
-					return
-				}
+			case strings.EqualFold(name, headerContentType) && msg.Header.Get(attributePrefix+contentType) == "":
+				attribute = contentType
+			default:
+				continue
+			}
+			if !yield(attribute, value) {
+				return
 			}
 		}
 	}, msg.Data)
+	switch {
+	case failed != nil:
+		return carillon.Message{}, failed
+	case err != nil && !binary && bytes.HasPrefix(bytes.TrimSpace(msg.Data), []byte("{")):
+		return cloudevents.Unmarshal(msg.Data)
+	}
+	return m, err
 }
 
 // attributeOf returns the attribute that a header carries, "" for none. The case of a header's name means nothing.

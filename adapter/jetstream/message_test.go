@@ -39,7 +39,7 @@ func TestWire(t *testing.T) {
 	}
 	want := nats.Header{
 		"Nats-Msg-Id": {"0190%201"}, "ce-specversion": {"1.0"}, "ce-id": {"0190%201"}, "ce-source": {"carillon"}, "ce-type": {"order.place"},
-		"ce-time": {"2026-11-21T09:30:00Z"}, "content-type": {"application/json"}, "ce-kind": {"command"},
+		"ce-time": {"2026-11-21T09:30:00Z"}, "ce-datacontenttype": {"application/json"}, "ce-kind": {"command"},
 		"ce-partitionkey": {"Gr%C3%B6%C3%9Fe%205"}, "ce-schemaversion": {"2"}, "ce-tenant": {"t%25"}, "ce-subject": {"o"},
 		"ce-headers": {"{%22expected-version%22:%223%22}"},
 	}
@@ -49,7 +49,7 @@ func TestWire(t *testing.T) {
 	foreign(t, conn, js)
 
 	s := subscribe(t, b, "orders.v2", "billing", carillon.SubscribeOptions{})
-	got := receive(t, s, 4)
+	got := receive(t, s, 5)
 	if diff := cmp.Diff(sent, got[0].Message); diff != "" {
 		t.Error(diff)
 	}
@@ -59,8 +59,11 @@ func TestWire(t *testing.T) {
 	if m := got[2].Message; m.ID != "f2" || string(m.Payload) != `{"b":2}` {
 		t.Errorf("a structured event became %+v", m)
 	}
-	m := got[3].Message
-	if m.Type != jetstream.Unreadable || m.ID != "carillon_orders=v2/4" || m.Kind != carillon.KindDocument || string(m.Payload) != "what?" ||
+	if m := got[3].Message; m.ID != `f "3"` || m.ContentType != "text/plain" || string(m.Payload) != "hello" {
+		t.Errorf("a structured event without a header became %+v", m)
+	}
+	m := got[4].Message
+	if m.Type != jetstream.Unreadable || m.ID != "carillon_orders=v2/5" || m.Kind != carillon.KindDocument || string(m.Payload) != "what?" ||
 		m.Headers["unreadable"] == "" || m.Headers["X-Own"] != "1" {
 		t.Errorf("what is no event became %+v", m)
 	}
@@ -84,6 +87,7 @@ func foreign(t testing.TB, conn *nats.Conn, js client.JetStream) {
 			Header: nats.Header{"Content-Type": {"application/cloudevents+json; charset=utf-8"}},
 			Data:   []byte(`{"specversion":"1.0","id":"f2","source":"/x","type":"foreign","data":{"b":2}}`),
 		},
+		{Data: []byte(`{"specversion":"1.0","id":"f \"3\"","source":"/x","type":"foreign","datacontenttype":"text/plain","data":"hello"}`)},
 		{Header: nats.Header{"X-Own": {"1"}}, Data: []byte("what?")},
 	} {
 		msg.Subject = "carillon.orders=v2.0"

@@ -3,6 +3,7 @@ package rabbitmq
 import (
 	"fmt"
 	"iter"
+	"mime"
 	"strings"
 	"time"
 
@@ -65,7 +66,7 @@ func text(value any) string {
 
 // decode reads a delivery. What is no CloudEvent comes as it is, with the reason.
 func decode(d *amqp.Delivery) carillon.Message {
-	m, err := cloudevents.Message(attributes(d), d.Body)
+	m, err := read(d)
 	if err == nil {
 		return m
 	}
@@ -83,6 +84,14 @@ func decode(d *amqp.Delivery) carillon.Message {
 	}
 	m.Headers["unreadable"] = err.Error()
 	return m
+}
+
+// read reads a delivery of either mode, which its content type tells.
+func read(d *amqp.Delivery) (carillon.Message, error) {
+	if media, _, err := mime.ParseMediaType(d.ContentType); err == nil && media == cloudevents.ContentType {
+		return cloudevents.Unmarshal(d.Body)
+	}
+	return cloudevents.Message(attributes(d), d.Body)
 }
 
 // counting reports whether a header is the server's, and changes from one delivery to the next.

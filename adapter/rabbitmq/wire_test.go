@@ -75,13 +75,17 @@ func TestRead(t *testing.T) {
 			},
 		},
 		{Body: []byte("raw"), Headers: amqp.Table{"shop": "7"}},
+		{
+			ContentType: "application/cloudevents+json; charset=UTF-8",
+			Body:        []byte(`{"specversion":"1.0","id":"2","source":"/x","type":"b","data":{"n":1}}`),
+		},
 	} {
 		if err := ch.Publish(p.prefix+":orders", "0", true, false, m); err != nil {
 			t.Fatal(err)
 		}
 	}
 	s := joined(t, broker)
-	got := received(t, s, 2)
+	got := received(t, s, 3)
 	want := carillon.Message{
 		ID: "1", Type: "a", SchemaVersion: 1, ContentType: "text/plain", Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 		Headers: map[string]string{"source": "/x", "n": "5"}, Payload: []byte("hello"),
@@ -99,10 +103,13 @@ func TestRead(t *testing.T) {
 	if err := unreadable.CheckPublished(carillon.MaxPayload); err != nil {
 		t.Error(err)
 	}
+	if m := got[2].Message; m.ID != "2" || m.Type != "b" || m.ContentType != "application/json" || string(m.Payload) != `{"n":1}` {
+		t.Errorf("a structured event became %+v", m)
+	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	again := received(t, joined(t, broker), 2)
+	again := received(t, joined(t, broker), 3)
 	if again[1].Message.ID != unreadable.ID {
 		t.Errorf("it came again as %q, first as %q", again[1].Message.ID, unreadable.ID)
 	}
