@@ -92,7 +92,7 @@ func (w *worker) invoke(ctx context.Context, store carillon.ReadModelTx, m *cari
 func (w *worker) sendCommands(ctx context.Context, batch []*delivery, left []int, errs []error) []int {
 	var commands []int
 	for _, i := range left {
-		if w.isCommand(&batch[i].Message) {
+		if w.isOutside(&batch[i].Message) {
 			commands = append(commands, i)
 		}
 	}
@@ -120,7 +120,7 @@ func (w *worker) sendCommands(ctx context.Context, batch []*delivery, left []int
 		}
 	}
 	return slices.DeleteFunc(left, func(i int) bool {
-		return w.isCommand(&batch[i].Message) && (err != nil || !parked[batch[i].Message.Key])
+		return w.isOutside(&batch[i].Message) && (err != nil || !parked[batch[i].Message.Key])
 	})
 }
 
@@ -134,6 +134,9 @@ func (w *worker) command(ctx context.Context, m *carillon.Message) (err error) {
 	h, value, ok, err := w.find(m)
 	if err != nil || !ok {
 		return err
+	}
+	if h.call != nil {
+		return h.call(ctx, m, value)
 	}
 	command := h.command(value)
 	if command == nil {

@@ -23,10 +23,11 @@ type Consumer struct {
 	err       error
 }
 
-// handler handles the messages of a type: in the transaction of the consumer, or as a command of the service.
+// handler handles the messages of a type: in the transaction of the consumer, as a command of the service, or by a call outside.
 type handler struct {
 	inside  func(ctx context.Context, tx *Tx, value any) error
 	command func(value any) any
+	call    func(ctx context.Context, m *carillon.Message, value any) error
 	decode  func(codec carillon.Codec, payload []byte) (any, error)
 }
 

@@ -97,7 +97,7 @@ func (w *worker) retryLetter(ctx context.Context, letter *carillon.DeadLetter) (
 		d.whole, err = w.topic.redeem(ctx, &m)
 		blamed = err != nil
 	}
-	if err == nil && w.isCommand(&m) {
+	if err == nil && w.isOutside(&m) {
 		err = w.command(ctx, d.message())
 		blamed = err != nil
 	}

@@ -85,7 +85,7 @@ func (w *worker) consume(ctx context.Context) error {
 // workers is how many batches are handled at a time: a store for one process has one writer, commands are appended in groups.
 func (w *worker) workers() int {
 	for _, h := range w.handlers {
-		if h.command != nil {
+		if h.isOutside() {
 			return 4
 		}
 	}
@@ -236,8 +236,8 @@ func (w *worker) find(m *carillon.Message) (h handler, value any, ok bool, err e
 	return h, value, true, nil
 }
 
-// kindOf reports whether a message is answered with a command.
-func (w *worker) isCommand(m *carillon.Message) bool {
+// isOutside reports whether a message is answered with a command or a call.
+func (w *worker) isOutside(m *carillon.Message) bool {
 	known, ok := w.topic.byName[m.Type]
-	return ok && w.handlers[known.payload].command != nil
+	return ok && w.handlers[known.payload].isOutside()
 }

@@ -14,3 +14,6 @@ func New() string { return uuid.Must(uuid.NewV7()).String() }
 func Derive(from string, n int) string {
 	return uuid.NewSHA1(uuid.NameSpaceOID, []byte(from+"/"+strconv.Itoa(n))).String()
 }
+
+// IsUUID reports whether an id is a UUID in its usual form.
+func IsUUID(id string) bool { return len(id) == 36 && uuid.Validate(id) == nil }
