@@ -36,7 +36,15 @@ help: ## List the targets
 test: ## Build, vet and test everything, examples included; needs nothing but Go
 	$(GO) build ./...
 	$(GO) vet ./...
-	$(BACKENDS) $(GO) test $(TEST_FLAGS) ./...
+	$(BACKENDS) $(MAKE) --no-print-directory tests
+
+# What `make test` runs with the servers at hand: the module, and those beside it that exchange messages with other software.
+.PHONY: tests
+tests:
+	$(GO) test $(TEST_FLAGS) ./...
+	@for module in interop/*/go.mod; do \
+		$(GO) -C "$$(dirname "$$module")" vet ./... && $(GO) -C "$$(dirname "$$module")" test $(TEST_FLAGS) ./... || exit 1; \
+	done
 
 .PHONY: race
 race: export CGO_ENABLED := 1

@@ -143,6 +143,9 @@ func (b *builder) write() ([]byte, error) {
 		b.Channels[name] = c
 	}
 	if made := b.schemas.Registry().Map(); len(made) > 0 {
+		for _, schema := range made {
+			opened(schema)
+		}
 		b.Components = &components{Schemas: made}
 	}
 	written, err := json.MarshalIndent(b.document, "", "  ")
@@ -150,6 +153,23 @@ func (b *builder) write() ([]byte, error) {
 		return nil, fmt.Errorf("asyncapi: %w", err)
 	}
 	return append(written, '\n'), nil
+}
+
+// opened lets objects have more fields than a schema names: receivers pass over those that newer senders added.
+func opened(schema *huma.Schema) {
+	if schema == nil {
+		return
+	}
+	switch more := schema.AdditionalProperties.(type) {
+	case bool:
+		schema.AdditionalProperties = nil
+	case *huma.Schema:
+		opened(more)
+	}
+	opened(schema.Items)
+	for _, property := range schema.Properties {
+		opened(property)
+	}
 }
 
 // message describes a type of messages.

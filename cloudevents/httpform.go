@@ -34,10 +34,10 @@ func write(header http.Header, mode Mode, messages []carillon.Message) ([]byte, 
 		}
 		return messages[0].Payload, nil
 	case Structured:
-		header.Set(contentTypeHeader, ContentType+"; charset=UTF-8")
+		header.Set(contentTypeHeader, ContentType)
 		return Marshal(&messages[0])
 	case Batched:
-		header.Set(contentTypeHeader, ContentTypeBatch+"; charset=UTF-8")
+		header.Set(contentTypeHeader, ContentTypeBatch)
 		return MarshalBatch(messages)
 	default:
 		return nil, carillon.Invalidf(mode.String(), "it is Binary, Structured or Batched")

@@ -213,6 +213,7 @@ func TestMessagesKeepTheirSchemas(t *testing.T) {
 		{"Everything", full, true},
 		{"Nested", nested{}, true},
 		{"Ask", ask{"b"}, true},
+		{"Ask", map[string]any{"of": "b", "added": []int{1}}, true}, // by a newer sender
 		{"Ask", nested{}, false},
 		{"Everything", ask{"b"}, false},
 		{"Everything", map[string]any{"text": 1}, false},
