@@ -22,10 +22,33 @@ type Tx struct {
 	deposit   func(topic *Topic, m *carillon.Message) error
 }
 
-// outgoing is what the handlers of one transaction publish, in order.
+// outgoing is what the handlers of one transaction keep and publish, in order. It is written at the end, all together.
 type outgoing struct {
+	rows     []carillon.Row
+	row      map[string]int // where a key's row is
 	topics   []string
 	messages map[string][]carillon.Message
+}
+
+func (o *outgoing) keep(row carillon.Row) {
+	if o.row == nil {
+		o.row = make(map[string]int)
+	}
+	if at, again := o.row[row.Key]; again {
+		o.rows[at] = row
+		return
+	}
+	o.row[row.Key] = len(o.rows)
+	o.rows = append(o.rows, row)
+}
+
+// kept returns what an earlier handler of the transaction keeps.
+func (o *outgoing) kept(key string) (carillon.Row, bool) {
+	at, ok := o.row[key]
+	if !ok {
+		return carillon.Row{}, false
+	}
+	return o.rows[at], true
 }
 
 func (o *outgoing) add(topic string, m carillon.Message) {
@@ -38,8 +61,13 @@ func (o *outgoing) add(topic string, m carillon.Message) {
 	o.messages[topic] = append(o.messages[topic], m)
 }
 
-// write publishes everything within the transaction.
+// write keeps and publishes everything within the transaction.
 func (o *outgoing) write(tx carillon.ReadModelTx) error {
+	if len(o.rows) > 0 {
+		if err := tx.Put(o.rows); err != nil {
+			return err
+		}
+	}
 	if len(o.topics) == 0 {
 		return nil
 	}
@@ -112,7 +140,10 @@ func (tx *Tx) SQL() (carillon.SQLExecutor, error) {
 
 // Load returns the state the consumer keeps under a key, and whether there is one.
 func Load[S any](tx *Tx, key string) (state S, ok bool, err error) {
-	row, err := tx.store.Row(stateRow + key)
+	row, saved := tx.outgoing.kept(stateRow + key)
+	if !saved {
+		row, err = tx.store.Row(stateRow + key)
+	}
 	if errors.Is(err, carillon.ErrNotFound) {
 		return state, false, nil
 	}
@@ -122,13 +153,14 @@ func Load[S any](tx *Tx, key string) (state S, ok bool, err error) {
 	return state, err == nil, err
 }
 
-// Save keeps a state under a key, in the transaction.
+// Save keeps a state under a key, in the transaction. It is written when the handlers of the transaction have returned.
 func Save[S any](tx *Tx, key string, state S) error {
 	encoded, err := tx.codec.Encode(state)
 	if err != nil {
 		return err
 	}
-	return tx.store.Put([]carillon.Row{{Key: stateRow + key, Value: encoded}})
+	tx.outgoing.keep(carillon.Row{Key: stateRow + key, Value: encoded})
+	return nil
 }
 
 // Kept returns what a consumer keeps under a key as of now, outside any handler; the zero value where there is nothing.
