@@ -146,7 +146,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		}
 	}
 	running.Wait()
-	<-ctx.Done()
+	<-ctx.Done() // also where nothing runs: what publishes to the store's own topics is done by its callers
 	stopReplying()
 	replies.Wait()
 	return e.close()
@@ -219,7 +219,8 @@ func (e *Engine) declare(ctx context.Context) error {
 		if e.published[name] && e.outbox != nil && e.outbox != e.broker {
 			kept := topic.declared
 			kept.Subscriptions = append([]string{relayName}, e.keeping()...)
-			if err := e.outbox.Declare(ctx, kept); err != nil {
+			err := patiently(ctx, e.logger, "declare topics", func() error { return e.outbox.Declare(ctx, kept) })
+			if err != nil {
 				return fmt.Errorf("declare topic %q in the store: %w", name, err)
 			}
 			if err := e.refill(ctx, name); err != nil {
