@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/codec"
@@ -26,6 +27,7 @@ type App struct {
 	parts      []carillon.Describer
 	middleware []carillon.Middleware
 	broker     carillon.BrokerOpener
+	term       time.Duration // 0 is the default of projections
 	logger     *slog.Logger
 
 	once    sync.Once
@@ -100,6 +102,12 @@ func Over(broker carillon.BrokerOpener) carillon.Describer {
 	return setting{"broker", func(a *App) { a.broker = broker }}
 }
 
+// Term sets how long the projections, reactors and forwarders of a process that died wait for another one, where several share a store; 30 s
+// by default. See [projection.Term].
+func Term(term time.Duration) carillon.Describer {
+	return setting{"term", func(a *App) { a.term = term }}
+}
+
 // LogTo sets where the service logs. Default: slog's default logger.
 func LogTo(logger *slog.Logger) carillon.Describer {
 	return setting{"logger", func(a *App) { a.logger = logger }}
@@ -145,8 +153,13 @@ func (a *App) Running(ctx context.Context) (*Running, error) {
 // assemble binds the parts to an open store.
 func (a *App) assemble(store carillon.Store) (*Running, []Server, error) {
 	r := &Running{Store: store, Log: eventlog.New(store.Log()), Codec: codec.JSON(), Logger: a.logger, Describe: a.Describe}
-	r.Projections = projection.NewEngine(r.Log, store, projection.WithLogger(a.logger), projection.WithCodec(r.Codec),
-		projection.KnownTypes(a.eventTypes()...))
+	projecting := []projection.EngineOption{
+		projection.WithLogger(a.logger), projection.WithCodec(r.Codec), projection.KnownTypes(a.eventTypes()...),
+	}
+	if a.term != 0 {
+		projecting = append(projecting, projection.Term(a.term))
+	}
+	r.Projections = projection.NewEngine(r.Log, store, projecting...)
 	options := []messaging.EngineOption{messaging.WithCodec(r.Codec), messaging.WithLogger(a.logger)}
 	if a.broker != nil {
 		options = append(options, messaging.Over(a.broker))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"time"
 
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/consume"
@@ -20,6 +21,7 @@ type Consumer struct {
 	retry     consume.Retry
 	batch     int
 	readAhead int
+	deadline  time.Duration
 	err       error
 }
 
@@ -37,7 +39,10 @@ type ConsumerPart func(*Consumer)
 // Consume defines a consumer of a topic. Messages of types that the topic carries and the consumer has no handler for are passed over;
 // those of other types are parked.
 func Consume(name string, topic *Topic, parts ...ConsumerPart) *Consumer {
-	c := &Consumer{name: name, topic: topic, handlers: make(map[reflect.Type]handler), retry: consume.Retry{Attempts: 5}, batch: 64, readAhead: 1024}
+	c := &Consumer{
+		name: name, topic: topic, handlers: make(map[reflect.Type]handler), retry: consume.Retry{Attempts: 5}, batch: 64, readAhead: 1024,
+		deadline: 30 * time.Second,
+	}
 	if check := (carillon.Topic{Name: "a", Subscriptions: []string{name}}); topic != nil {
 		c.err = check.Check()
 	} else {
@@ -90,6 +95,18 @@ func Batch(messages int) ConsumerPart { return func(c *Consumer) { c.batch = mes
 
 // ReadAhead is how many messages are held that are not handled; 1024 by default.
 func ReadAhead(messages int) ConsumerPart { return func(c *Consumer) { c.readAhead = messages } }
+
+// AckDeadline is how long the messages of a process that died wait at most before others get them, as far as the broker goes by it; 30 s
+// by default. A process that lives has its messages for as long as it needs, however long that is: it tells the broker three times within
+// the deadline. One that is paused for longer loses them.
+func AckDeadline(d time.Duration) ConsumerPart {
+	return func(c *Consumer) {
+		if d <= 0 && c.err == nil {
+			c.err = carillon.Invalidf(fmt.Sprintf("consumer %q", c.name), "its deadline is a time to wait, not %v", d)
+		}
+		c.deadline = d
+	}
+}
 
 // Name returns the consumer's name.
 func (c *Consumer) Name() string { return c.name }

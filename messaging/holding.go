@@ -9,21 +9,19 @@ import (
 	"github.com/carillon-go/carillon"
 )
 
-// ackDeadline is the deadline that consumers ask for.
-const ackDeadline = 30 * time.Second
-
 // holding keeps the deliveries a consumer has from being given to others while it works on them.
 type holding struct {
 	extender carillon.Extender // nil where there is no deadline
+	deadline time.Duration
 	logger   *slog.Logger
 
 	mu   sync.Mutex
 	held map[*delivery]struct{}
 }
 
-func newHolding(subscription carillon.Subscription, logger *slog.Logger) *holding {
+func newHolding(subscription carillon.Subscription, deadline time.Duration, logger *slog.Logger) *holding {
 	extender, _ := subscription.(carillon.Extender)
-	return &holding{extender: extender, logger: logger, held: make(map[*delivery]struct{})}
+	return &holding{extender: extender, deadline: deadline, logger: logger, held: make(map[*delivery]struct{})}
 }
 
 func (h *holding) add(d *delivery) {
@@ -49,7 +47,7 @@ func (h *holding) keep(ctx context.Context) {
 	if h.extender == nil {
 		return
 	}
-	ticker := time.NewTicker(ackDeadline / 3)
+	ticker := time.NewTicker(h.deadline / 3)
 	defer ticker.Stop()
 	for {
 		select {

@@ -404,6 +404,9 @@ func TestMistakes(t *testing.T) {
 			return errors.Join(e.Add(messaging.Consume("a", orders, handle)), e.Add(messaging.Consume("a", orders, handle)))
 		}},
 		{"a name no broker takes", func(e *messaging.Engine) error { return e.Add(messaging.Consume("A b", orders, handle)) }},
+		{"no deadline", func(e *messaging.Engine) error {
+			return e.Add(messaging.Consume("a", orders, handle, messaging.AckDeadline(0)))
+		}},
 		{"commands without a bus", func(e *messaging.Engine) error {
 			return e.Add(messaging.Consume("a", orders, messaging.Send(func(placed) any { return nil })))
 		}},

@@ -50,14 +50,15 @@ func (s *service) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	joined, err := s.engine.broker.Subscribe(ctx, s.topic.Name(), s.name, carillon.SubscribeOptions{MaxUnsettled: 2 * s.parallel})
+	taking := carillon.SubscribeOptions{MaxUnsettled: 2 * s.parallel}.WithDefaults()
+	joined, err := s.engine.broker.Subscribe(ctx, s.topic.Name(), s.name, taking)
 	if err != nil {
 		return err
 	}
 	s.subscription, s.settled = joined, make(chan *delivery, s.parallel)
 	handling, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	holding := newHolding(joined, s.engine.logger)
+	holding := newHolding(joined, taking.AckDeadline, s.engine.logger)
 	var beside, requests sync.WaitGroup
 	beside.Go(func() { holding.keep(handling) })
 	beside.Go(func() { s.settle(context.WithoutCancel(ctx), holding) })

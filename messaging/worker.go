@@ -52,12 +52,12 @@ func (w *worker) consume(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	joined, err := w.engine.broker.Subscribe(ctx, w.topic.Name(), w.name, carillon.SubscribeOptions{MaxUnsettled: w.readAhead})
+	joined, err := w.engine.broker.Subscribe(ctx, w.topic.Name(), w.name, carillon.SubscribeOptions{MaxUnsettled: w.readAhead, AckDeadline: w.deadline})
 	if err != nil {
 		return err
 	}
 	w.subscription = joined
-	w.holding = newHolding(joined, w.engine.logger)
+	w.holding = newHolding(joined, w.deadline, w.engine.logger)
 	holding, stop := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan struct{})
 	go func() {
