@@ -20,6 +20,7 @@ const (
 	codeGivenUp          = "CR001" // raised by the append function
 	codeDiskFull         = "53100"
 	codeLockNotAvailable = "55P03"
+	codeIdleTransaction  = "25P03"
 	codeDataCorrupted    = "XX001"
 	codeIndexCorrupt     = "XX002"
 )
@@ -63,6 +64,26 @@ func lostConnection(err error) bool {
 	return connecting || errors.Is(err, pgconn.ErrConnClosed) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) ||
 		errors.As(err, &network) || pgconn.SafeToRetry(err)
 }
+
+// connectionLost says of a transaction that failed with its connection that it may be tried again, and is not at fault, unless the server
+// ended the connection because the transaction did nothing for too long.
+func connectionLost(err error) error {
+	if failure, ok := errors.AsType[*pgconn.PgError](err); ok && failure.Code == codeIdleTransaction {
+		return err
+	}
+	return &lostError{err}
+}
+
+// lostError is why a transaction failed whose connection ended on the way. Nothing was written.
+type lostError struct{ cause error }
+
+func (e *lostError) Error() string { return "connection to the database lost: " + e.cause.Error() }
+
+// Is makes it an [carillon.ErrUnavailable].
+func (e *lostError) Is(target error) bool { return target == carillon.ErrUnavailable }
+
+// Unwrap gives the cause.
+func (e *lostError) Unwrap() error { return e.cause }
 
 // ended prefers the context's error: a driver reports a cancelled call in its own words.
 func ended(ctx context.Context, err error) error {

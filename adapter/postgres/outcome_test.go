@@ -196,3 +196,32 @@ func TestConnectionLossDuringUpdate(t *testing.T) {
 		})
 	}
 }
+
+// A transaction whose connection ends on the way says that trying again may help: what it did is not at fault. One that is at fault does
+// not say so.
+func TestConnectionLossWithinUpdate(t *testing.T) {
+	t.Parallel()
+	url := backends.Variable(t, backends.Postgres)
+	store, err := URL(url, Schema(backends.Schema(t, url)), Configure(few)).Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	for name, test := range map[string]struct {
+		statement   string
+		unavailable bool
+	}{
+		"the server ends it": {"SELECT pg_terminate_backend(pg_backend_pid())", true},
+		"a mistake":          {"SELECT 1/0", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := store.ReadModels().Update(t.Context(), carillon.ModelRef{Name: "model"}, carillon.Flushed, func(tx carillon.ReadModelTx) error {
+				_, err := tx.(carillon.SQLTx).SQL().ExecContext(t.Context(), test.statement)
+				return err
+			})
+			if err == nil || errors.Is(err, carillon.ErrUnavailable) != test.unavailable {
+				t.Errorf("the error is %v; that trying again may help should be %v", err, test.unavailable)
+			}
+		})
+	}
+}

@@ -54,6 +54,9 @@ func (r *readModels) Update(ctx context.Context, ref carillon.ModelRef, durabili
 		return ended(ctx, err)
 	}
 	if err := fn(u); err != nil {
+		if ctx.Err() == nil && conn.IsClosed() {
+			err = connectionLost(err)
+		}
 		return ended(ctx, err)
 	}
 	if err := u.flush(); err != nil {
