@@ -16,6 +16,7 @@ import (
 	"github.com/carillon-go/carillon/adapter/postgres"
 	"github.com/carillon-go/carillon/codec"
 	"github.com/carillon-go/carillon/eventlog"
+	"github.com/carillon-go/carillon/internal/processes"
 	"github.com/carillon-go/carillon/projection"
 )
 
@@ -158,7 +159,7 @@ func (j job) caughtUp(t testing.TB, store *postgres.Store) {
 		t.Fatal(err)
 	}
 	for _, name := range j.Models {
-		await(t, name+" catches up", func() bool {
+		processes.Await(t, name+" catches up", func() bool {
 			at, err := slowest(t.Context(), store, name, j.Segments)
 			if errors.Is(err, carillon.ErrCorrupt) {
 				t.Fatal(err)

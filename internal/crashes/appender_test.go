@@ -3,71 +3,16 @@
 package crashes_test
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"strconv"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/codec"
 	"github.com/carillon-go/carillon/eventlog"
+	"github.com/carillon-go/carillon/internal/processes"
 )
-
-// ledger keeps what was acknowledged, flushed to disk: a line for each append.
-type ledger struct {
-	mu   sync.Mutex
-	file *os.File
-}
-
-func openLedger(path string) (*ledger, error) {
-	if _, err := readLedger(path); err != nil {
-		return nil, err
-	}
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
-	return &ledger{file: file}, err
-}
-
-// readLedger returns the highest append acknowledged for each account. Those of an account are acknowledged in order, which it checks.
-func readLedger(path string) (map[string]int64, error) {
-	last := make(map[string]int64)
-	text, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return last, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	if i := bytes.LastIndexByte(text, '\n'); i+1 < len(text) { // the process died as it wrote
-		text = text[:i+1]
-		if err := os.Truncate(path, int64(i+1)); err != nil {
-			return nil, err
-		}
-	}
-	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
-		account, number, _ := strings.Cut(lines.Text(), " ")
-		n, err := strconv.ParseInt(number, 10, 64)
-		if err != nil || n != last[account]+1 {
-			return nil, fmt.Errorf("ledger line %q does not follow on %d", lines.Text(), last[account])
-		}
-		last[account] = n
-	}
-	return last, nil
-}
-
-func (l *ledger) add(account string, n int64) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if _, err := fmt.Fprintf(l.file, "%s %d\n", account, n); err != nil {
-		return err
-	}
-	return l.file.Sync()
-}
 
 // appendForever appends to a few accounts side by side. What a predecessor that died left open is sent again: half of the
 // accounts carry command ids, the others the version their stream must have.
@@ -79,15 +24,15 @@ func appendForever(ctx context.Context, j job) error {
 	defer inner.Close()
 	store := newFrailStore(inner, j)
 	log := eventlog.New(store.Log())
-	last, err := readLedger(j.Ledger)
+	last, err := processes.ReadLedger(j.Ledger)
 	if err != nil {
 		return err
 	}
-	acknowledged, err := openLedger(j.Ledger)
+	acknowledged, err := processes.OpenLedger(j.Ledger)
 	if err != nil {
 		return err
 	}
-	say("running")
+	processes.Say("running")
 	ended := make(chan error, j.Writers)
 	for w := range j.Writers {
 		account := fmt.Sprintf("%s.%d", j.Name, w)
@@ -103,8 +48,8 @@ func appendForever(ctx context.Context, j job) error {
 // appender appends to one account.
 type appender struct {
 	log      *eventlog.Log
-	ledger   *ledger
-	fuse     *fuse
+	ledger   *processes.Ledger
+	fuse     *processes.Fuse
 	account  string
 	commands bool
 	n        int64 // acknowledged
@@ -132,11 +77,11 @@ func (a *appender) run(ctx context.Context) error {
 			return fmt.Errorf("append %d to %s: %w", a.n+1, a.account, err)
 		}
 		a.n, a.version = a.n+1, appended.Version
-		a.fuse.at("before ledger")
-		if err := a.ledger.add(a.account, a.n); err != nil {
+		a.fuse.At("before ledger")
+		if err := a.ledger.Add(a.account, a.n); err != nil {
 			return err
 		}
-		a.fuse.at("after ledger")
+		a.fuse.At("after ledger")
 	}
 	return nil
 }
@@ -154,14 +99,14 @@ func (a *appender) append(ctx context.Context, next carillon.Append) (carillon.A
 				return resolved, nil
 			case errors.Is(failure, carillon.ErrNotFound):
 				err = failure
-			case !rest(ctx, 20*time.Millisecond):
+			case !processes.Rest(ctx, 20*time.Millisecond):
 				return resolved, failure
 			}
 		}
 		switch {
 		case err == nil, errors.Is(err, carillon.ErrConflict), errors.Is(err, carillon.ErrCommandReused), errors.Is(err, carillon.ErrInvalid):
 			return appended, err
-		case !rest(ctx, 20*time.Millisecond): // the server is away
+		case !processes.Rest(ctx, 20*time.Millisecond): // the server is away
 			return appended, err
 		}
 	}
@@ -172,7 +117,7 @@ func (a *appender) readBack(ctx context.Context) error {
 	for {
 		events, err := a.log.ReadStream(ctx, "account-"+a.account, a.version, 2000)
 		if err != nil {
-			if !rest(ctx, 20*time.Millisecond) {
+			if !processes.Rest(ctx, 20*time.Millisecond) {
 				return err
 			}
 			continue
@@ -186,7 +131,7 @@ func (a *appender) readBack(ctx context.Context) error {
 				return err
 			}
 			if e.N == a.n+1 {
-				if err := a.ledger.add(a.account, e.N); err != nil {
+				if err := a.ledger.Add(a.account, e.N); err != nil {
 					return err
 				}
 				a.n = e.N

@@ -3,27 +3,14 @@
 package crashes_test
 
 import (
-	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/carillon-go/carillon/adapter/postgres"
 	"github.com/carillon-go/carillon/internal/backends"
 )
-
-// patience is how long a test waits for what must come.
-const patience = 60 * time.Second
-
-// nightly skips a test of full size by day.
-func nightly(t testing.TB) {
-	t.Helper()
-	if os.Getenv("CARILLON_NIGHTLY") != "1" {
-		t.Skip("it runs with CARILLON_NIGHTLY=1")
-	}
-}
 
 // place is a job's part that says where: a schema of the shared server that nobody else uses, dropped when the test ends.
 func place(t testing.TB) job {
@@ -58,19 +45,4 @@ func (j job) execute(t testing.TB, statements string) {
 	if _, err := conn.Exec(t.Context(), strings.ReplaceAll(statements, "{{schema}}", j.Schema)); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// await returns once a condition holds, and how long that took.
-func await(t testing.TB, what string, holds func() bool) time.Duration {
-	t.Helper()
-	begin := time.Now()
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	for !holds() {
-		if time.Since(begin) > patience {
-			t.Fatalf("%s: it did not come within %v", what, patience)
-		}
-		<-ticker.C
-	}
-	return time.Since(begin)
 }

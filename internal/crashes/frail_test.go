@@ -7,59 +7,26 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"sync"
-	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/adapter/postgres"
+	"github.com/carillon-go/carillon/internal/processes"
 )
-
-// fuse ends the process at one named point, or holds it there.
-type fuse struct {
-	point  string
-	hold   string
-	left   atomic.Int64
-	report bool
-}
-
-func newFuse(j job) *fuse {
-	f := &fuse{point: j.Point, hold: j.Hold, report: j.Report}
-	f.left.Store(max(j.Count, 1))
-	return f
-}
-
-// at is called wherever the process may end.
-func (f *fuse) at(point string) {
-	if f.point != point || f.left.Add(-1) != 0 {
-		return
-	}
-	if f.hold == "" {
-		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		select {}
-	}
-	say("holding at " + point)
-	for {
-		if _, err := os.Stat(f.hold); err == nil {
-			return
-		}
-		rest(context.Background(), 5*time.Millisecond)
-	}
-}
 
 // frailStore is a store in a process that may end at any point.
 type frailStore struct {
 	*postgres.Store
 	schema   string
-	fuse     *fuse
+	fuse     *processes.Fuse
+	report   bool // the outcome of each update is said
 	torn     bool
 	believed *beliefs // nil for a store that is asked
 }
 
 func newFrailStore(store *postgres.Store, j job) *frailStore {
-	s := &frailStore{Store: store, schema: j.Schema, fuse: newFuse(j), torn: j.Torn}
+	s := &frailStore{Store: store, schema: j.Schema, fuse: processes.NewFuse(j.Point, j.Hold, j.Count), report: j.Report, torn: j.Torn}
 	if j.Unfenced {
 		s.believed = &beliefs{at: make(map[carillon.ModelRef]carillon.Position)}
 	}
@@ -73,40 +40,40 @@ func (s *frailStore) ReadModels() carillon.ReadModels { return frailModels{s.Sto
 
 type frailLog struct {
 	carillon.Log
-	fuse *fuse
+	fuse *processes.Fuse
 }
 
 func (l frailLog) Append(ctx context.Context, batch []carillon.Append) ([]carillon.Verdict, error) {
-	l.fuse.at("before append")
+	l.fuse.At("before append")
 	verdicts, err := l.Log.Append(ctx, batch)
 	if err == nil && len(batch) > 0 {
-		l.fuse.at("after append")
+		l.fuse.At("after append")
 	}
 	return verdicts, err
 }
 
 type frailLeases struct {
 	carillon.Leases
-	fuse *fuse
+	fuse *processes.Fuse
 }
 
 func (l frailLeases) Claim(ctx context.Context, name, holder string, ttl time.Duration) (carillon.Lease, error) {
-	l.fuse.at("before claim")
+	l.fuse.At("before claim")
 	lease, err := l.Leases.Claim(ctx, name, holder, ttl)
 	if err == nil {
-		l.fuse.at("after claim")
+		l.fuse.At("after claim")
 	}
 	return lease, err
 }
 
 func (l frailLeases) Renew(ctx context.Context, holder string, ttl time.Duration) ([]carillon.Lease, error) {
 	leases, err := l.Leases.Renew(ctx, holder, ttl)
-	l.fuse.at("after renew")
+	l.fuse.At("after renew")
 	return leases, err
 }
 
 func (l frailLeases) Release(ctx context.Context, leases ...carillon.Lease) error {
-	l.fuse.at("before release")
+	l.fuse.At("before release")
 	return l.Leases.Release(ctx, leases...)
 }
 
@@ -126,27 +93,27 @@ func (m frailModels) Update(ctx context.Context, ref carillon.ModelRef, d carill
 	tx := &frailTx{fuse: m.store.fuse, torn: m.store.torn, believed: m.store.believed, ref: ref}
 	err := m.ReadModels.Update(ctx, ref, d, func(inner carillon.ReadModelTx) error {
 		tx.full = inner.(full)
-		tx.fuse.at("begun")
+		tx.fuse.At("begun")
 		err := fn(tx)
-		if err == nil && tx.fuse.report && tx.lease.Name != "" {
+		if err == nil && m.store.report && tx.lease.Name != "" {
 			err = tx.audit(ctx, m.store.schema)
 		}
-		tx.fuse.at("before commit")
+		tx.fuse.At("before commit")
 		return err
 	})
 	if err == nil {
-		tx.fuse.at("after commit")
+		tx.fuse.At("after commit")
 	}
 	if err == nil && tx.torn && tx.moved {
-		tx.fuse.at("between rows and checkpoint")
+		tx.fuse.At("between rows and checkpoint")
 		err = m.ReadModels.Update(ctx, ref, d, func(inner carillon.ReadModelTx) error { return inner.Advance(tx.to) })
 	}
 	if err == nil && tx.moved {
 		tx.believed.set(ref, tx.to)
 	}
-	if tx.fuse.report && tx.lease.Name != "" {
+	if m.store.report && tx.lease.Name != "" {
 		if text, err := json.Marshal(outcome{Lease: tx.lease, To: tx.to, Lost: errors.Is(err, carillon.ErrLeaseLost)}); err == nil {
-			say("outcome " + string(text))
+			processes.Say("outcome " + string(text))
 		}
 	}
 	return err
@@ -170,7 +137,7 @@ type full interface {
 
 type frailTx struct {
 	full
-	fuse     *fuse
+	fuse     *processes.Fuse
 	torn     bool
 	believed *beliefs
 	ref      carillon.ModelRef
@@ -202,9 +169,9 @@ func (t *frailTx) Checkpoint() (carillon.Position, error) {
 }
 
 func (t *frailTx) Put(rows []carillon.Row) error {
-	t.fuse.at("before put")
+	t.fuse.At("before put")
 	err := t.full.Put(rows)
-	t.fuse.at("after put")
+	t.fuse.At("after put")
 	return err
 }
 

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/carillon-go/carillon"
+	"github.com/carillon-go/carillon/internal/backends"
+	"github.com/carillon-go/carillon/internal/processes"
 )
 
 // The named points at which processes end.
@@ -33,16 +35,16 @@ func TestKilledProcesses(t *testing.T) {
 }
 
 func TestKilledProcessesNightly(t *testing.T) {
-	nightly(t)
+	processes.Nightly(t)
 	testKilledProcesses(t, 1000)
 }
 
 // Appenders, projectors and the server are killed with kill -9 and started again, at named points and at random: in the end what was
 // acknowledged is in the log exactly once, every read model is the fold of the log, and no checkpoint lies beyond it.
 func testKilledProcesses(t *testing.T, kills int) {
-	c := newCluster(t)
+	c := backends.StartCluster(t)
 	house := &house{t: t, cluster: c, limit: int64(kills), counts: make(map[string]int), job: job{
-		URL: c.url, Schema: "killed", Writers: 4, Models: []string{"accounts", "buckets"}, Segments: 4, Term: time.Second,
+		URL: c.URL, Schema: "killed", Writers: 4, Models: []string{"accounts", "buckets"}, Segments: 4, Term: time.Second,
 	}}
 	store := house.job.store(t)
 	begin := time.Now()
@@ -79,7 +81,7 @@ func testKilledProcesses(t *testing.T, kills int) {
 	last.Task = "project"
 	p := start(t, last)
 	last.caughtUp(t, store)
-	if err := p.stop(); err != nil {
+	if err := p.Stop(); err != nil {
 		t.Error(err)
 	}
 	acknowledged := exactlyOnce(t, history(t, store), ledgers)
@@ -107,7 +109,7 @@ func exactlyOnce(t *testing.T, events []deposited, ledgers []string) (acknowledg
 		}
 	}
 	for _, path := range ledgers {
-		last, err := readLedger(path)
+		last, err := processes.ReadLedger(path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -124,7 +126,7 @@ func exactlyOnce(t *testing.T, events []deposited, ledgers []string) (acknowledg
 // house keeps processes running and kills them until enough were killed.
 type house struct {
 	t       *testing.T
-	cluster *cluster
+	cluster *backends.Cluster
 	job     job
 	limit   int64
 	killed  atomic.Int64
@@ -159,22 +161,22 @@ func (h *house) keep(ctx context.Context, j job, points []string, passes int64) 
 		}
 		switch {
 		case !named:
-			rest(ctx, 50*time.Millisecond+rand.N(time.Second))
-			p.kill()
+			processes.Rest(ctx, 50*time.Millisecond+rand.N(time.Second))
+			p.Kill()
 		case next.Point == whileStopping:
-			rest(ctx, 300*time.Millisecond+rand.N(time.Second))
-			_ = p.stop() // how it ended is asked for below
+			processes.Rest(ctx, 300*time.Millisecond+rand.N(time.Second))
+			_ = p.Stop() // how it ended is asked for below
 		default:
 			if err := h.untilDead(ctx, p, next.Point); err != nil {
 				return err
 			}
 		}
-		if !p.killed() {
-			if next.Point == whileStopping && p.err == nil { // the server was away, and nothing was claimed
+		if !p.Killed() {
+			if next.Point == whileStopping && p.Wait() == nil { // the server was away, and nothing was claimed
 				continue
 			}
 			if ctx.Err() == nil && !h.done() {
-				return fmt.Errorf("%s ended by itself, at point %q: %w", j.Name, next.Point, p.err)
+				return fmt.Errorf("%s ended by itself, at point %q: %w", j.Name, next.Point, p.Wait())
 			}
 			return nil
 		}
@@ -188,18 +190,18 @@ func (h *house) keep(ctx context.Context, j job, points []string, passes int64) 
 }
 
 // untilDead waits for a process to die at its point, and shuts it down when enough were killed before it came there.
-func (h *house) untilDead(ctx context.Context, p *process, point string) error {
-	limit := time.NewTimer(patience)
+func (h *house) untilDead(ctx context.Context, p *processes.Process, point string) error {
+	limit := time.NewTimer(processes.Patience)
 	defer limit.Stop()
 	look := time.NewTicker(20 * time.Millisecond)
 	defer look.Stop()
 	for {
 		select {
-		case <-p.ended:
+		case <-p.Ended():
 			return nil
 		case <-look.C:
 			if h.done() || ctx.Err() != nil {
-				_ = p.stop() // how it ended is the caller's to ask
+				_ = p.Stop() // how it ended is the caller's to ask
 				return nil
 			}
 		case <-limit.C:
@@ -211,18 +213,18 @@ func (h *house) untilDead(ctx context.Context, p *process, point string) error {
 // keepServer kills the server: all of it and one of its processes by turns.
 func (h *house) keepServer(ctx context.Context) error {
 	for turn := 0; !h.done(); turn++ {
-		if !rest(ctx, 500*time.Millisecond+rand.N(2*time.Second)) {
+		if !processes.Rest(ctx, 500*time.Millisecond+rand.N(2*time.Second)) {
 			return nil
 		}
 		if turn%2 == 0 {
-			h.cluster.kill()
+			h.cluster.Kill()
 			h.count("server")
-			if err := h.cluster.restart(ctx); err != nil {
+			if err := h.cluster.Restart(ctx); err != nil {
 				return err
 			}
 			continue
 		}
-		killed, err := h.cluster.killBackend(ctx)
+		killed, err := h.cluster.KillProcess(ctx)
 		if err != nil {
 			return err
 		}
@@ -244,11 +246,11 @@ func TestKilledProjectorWithoutOneTransaction(t *testing.T) {
 	whole.Task = "project"
 	first := start(t, whole) // a model that is new is folded from the first event, whatever rows it finds
 	appendOne(t, store, deposit("torn", 1, 2))
-	await(t, "the first projector folds", func() bool {
+	processes.Await(t, "the first projector folds", func() bool {
 		at, err := slowest(t.Context(), store, "accounts", 1)
 		return err == nil && at == 2
 	})
-	if err := first.signal(syscall.SIGKILL); err != nil || !first.killed() {
+	if err := first.Signal(syscall.SIGKILL); err != nil || !first.Killed() {
 		t.Fatalf("the first projector was not killed: %v", err)
 	}
 	torn := j
@@ -257,11 +259,11 @@ func TestKilledProjectorWithoutOneTransaction(t *testing.T) {
 	for n := range int64(4) {
 		appendOne(t, store, deposit("torn", n+2, 2))
 	}
-	if !p.killed() {
-		t.Fatalf("the projector ended by itself: %v", p.err)
+	if !p.Killed() {
+		t.Fatalf("the projector ended by itself: %v", p.Wait())
 	}
 	start(t, whole)
-	await(t, "the successor catches up", func() bool {
+	processes.Await(t, "the successor catches up", func() bool {
 		at, err := slowest(t.Context(), store, "accounts", 1)
 		return err == nil && at == 10
 	})

@@ -6,14 +6,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"os"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/carillon-go/carillon/adapter/postgres"
+	"github.com/carillon-go/carillon/internal/processes"
 )
 
 // jobVariable makes the test binary act as a worker process: it holds a job as JSON.
@@ -45,19 +44,9 @@ type job struct {
 	Report   bool          // the outcome of each update is said
 }
 
-func TestMain(m *testing.M) {
-	text := os.Getenv(jobVariable)
-	if text == "" {
-		os.Exit(m.Run())
-	}
-	if err := work(text); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Exit(0)
-}
+func TestMain(m *testing.M) { processes.Main(m, jobVariable, work) }
 
-func work(text string) error {
+func work(ctx context.Context, text string) error {
 	var j job
 	if err := json.Unmarshal([]byte(text), &j); err != nil {
 		return err
@@ -71,12 +60,6 @@ func work(text string) error {
 	if !ok {
 		return fmt.Errorf("no task %q", j.Task)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	defer stop()
-	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin) // ends with the parent, too
-		stop()
-	}()
 	if err := task(ctx, j); err != nil && ctx.Err() == nil {
 		return err
 	}
@@ -91,20 +74,20 @@ func (j job) open(ctx context.Context) (*postgres.Store, error) {
 		if err == nil {
 			return store.(*postgres.Store), nil
 		}
-		if !rest(ctx, 50*time.Millisecond) {
+		if !processes.Rest(ctx, 50*time.Millisecond) {
 			return nil, err
 		}
 	}
 }
 
-// rest waits, and reports whether the context still runs.
-func rest(ctx context.Context, pause time.Duration) bool {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+// launch starts a worker, which is killed when the test ends at the latest.
+func launch(t testing.TB, j job) (*processes.Process, error) {
+	t.Helper()
+	return processes.Launch(t, jobVariable, j)
+}
+
+// start is launch for tests.
+func start(t testing.TB, j job) *processes.Process {
+	t.Helper()
+	return processes.Start(t, jobVariable, j)
 }

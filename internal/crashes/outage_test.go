@@ -6,24 +6,27 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/carillon-go/carillon/internal/backends"
+	"github.com/carillon-go/carillon/internal/processes"
 )
 
 // The server is away for longer than the term: the leases of the only projector run out, and it goes on by itself once the server is back.
 func TestOutageBeyondTerm(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t)
-	j := job{Task: "project", URL: c.url, Schema: "outage", Models: []string{"accounts"}, Segments: 4, Term: time.Second}
+	c := backends.StartCluster(t)
+	j := job{Task: "project", URL: c.URL, Schema: "outage", Models: []string{"accounts"}, Segments: 4, Term: time.Second}
 	store := j.store(t)
 	start(t, j)
 	appendOne(t, store, deposit("a", 1, 2))
 	j.caughtUp(t, store)
-	c.kill()
-	rest(t.Context(), 3*j.Term)
-	if err := c.restart(t.Context()); err != nil {
+	c.Kill()
+	processes.Rest(t.Context(), 3*j.Term)
+	if err := c.Restart(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	for _, account := range accountsOf {
-		await(t, "an append succeeds", func() bool {
+		processes.Await(t, "an append succeeds", func() bool {
 			_, err := logOf(store).Append(t.Context(), deposit(account, 1, 1))
 			return err == nil
 		})
@@ -35,18 +38,18 @@ func TestOutageBeyondTerm(t *testing.T) {
 // are folded again although nothing more is appended.
 func TestUnflushedReadModelIsFoldedAgain(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, "wal_writer_delay = 10s")
-	j := job{Task: "project", URL: c.url, Schema: "unflushed", Models: []string{"accounts"}, Segments: 1, Term: time.Minute}
+	c := backends.StartCluster(t, "wal_writer_delay = 10s")
+	j := job{Task: "project", URL: c.URL, Schema: "unflushed", Models: []string{"accounts"}, Segments: 1, Term: time.Minute}
 	p := start(t, j)
 	before := j.store(t)
 	for n := int64(1); ; n++ {
 		head := appendOne(t, before, deposit("a", n, 2)).Last
 		j.caughtUp(t, before)
-		if err := p.signal(syscall.SIGSTOP); err != nil {
+		if err := p.Signal(syscall.SIGSTOP); err != nil {
 			t.Fatal(err)
 		}
-		c.kill()
-		if err := c.restart(t.Context()); err != nil {
+		c.Kill()
+		if err := c.Restart(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		after := j.store(t)
@@ -54,8 +57,8 @@ func TestUnflushedReadModelIsFoldedAgain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		rest(t.Context(), 1200*time.Millisecond) // connections that idled for a second are tried before they are used, and replaced
-		if err := p.signal(syscall.SIGCONT); err != nil {
+		processes.Rest(t.Context(), 1200*time.Millisecond) // connections that idled for a second are tried before they are used, and replaced
+		if err := p.Signal(syscall.SIGCONT); err != nil {
 			t.Fatal(err)
 		}
 		j.caughtUp(t, after)

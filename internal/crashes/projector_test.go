@@ -12,6 +12,7 @@ import (
 
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/eventlog"
+	"github.com/carillon-go/carillon/internal/processes"
 	"github.com/carillon-go/carillon/projection"
 )
 
@@ -28,7 +29,7 @@ func project(ctx context.Context, j job) error {
 	store := newFrailStore(inner, j)
 	definitions := models(func(e deposited) {
 		if e.Account == heldAccount {
-			store.fuse.at("fold")
+			store.fuse.At("fold")
 		}
 	})
 	options := []projection.EngineOption{projection.WithLogger(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))}
@@ -41,7 +42,7 @@ func project(ctx context.Context, j job) error {
 			return err
 		}
 	}
-	say("running")
+	processes.Say("running")
 	if err := engine.Run(ctx); !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("the engine ended: %w", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/carillon-go/carillon/adapter/postgres"
+	"github.com/carillon-go/carillon/internal/processes"
 )
 
 // crew are projectors that share the segments of one model.
@@ -27,7 +28,7 @@ func newCrew(t *testing.T, term time.Duration) *crew {
 	return &crew{job: j, store: j.store(t)}
 }
 
-func (c *crew) join(t *testing.T) *process {
+func (c *crew) join(t *testing.T) *processes.Process {
 	t.Helper()
 	j := c.job
 	j.Task = "project"
@@ -48,7 +49,7 @@ func (c *crew) shares(t *testing.T) []int {
 func (c *crew) balanced(t *testing.T, want ...int) time.Duration {
 	t.Helper()
 	var last []int
-	return await(t, "balance", func() bool {
+	return processes.Await(t, "balance", func() bool {
 		last = c.shares(t)
 		return cmp.Equal(last, want)
 	})
@@ -78,14 +79,14 @@ func TestSharesFollowProcesses(t *testing.T) {
 	c.join(t)
 	t.Logf("3/3/2 after %v", c.balanced(t, 3, 3, 2))
 	c.folds(t)
-	if err := first.stop(); err != nil {
+	if err := first.Stop(); err != nil {
 		t.Error(err)
 	}
 	t.Logf("4/4 after one has left for %v", c.balanced(t, 4, 4))
 	c.folds(t)
 	c.join(t)
 	t.Logf("3/3/2 after another has come for %v", c.balanced(t, 3, 3, 2))
-	second.kill()
+	second.Kill()
 	t.Logf("4/4 after one was killed for %v", c.balanced(t, 4, 4))
 	c.folds(t)
 }
@@ -99,7 +100,7 @@ func TestShutDownProcessIsFollowed(t *testing.T) {
 	c.join(t)
 	c.balanced(t, 4, 4)
 	c.folds(t)
-	if err := first.stop(); err != nil {
+	if err := first.Stop(); err != nil {
 		t.Error(err)
 	}
 	if took := c.folds(t); took > 2*time.Second {
@@ -115,7 +116,7 @@ func TestDeadProcessIsFollowed(t *testing.T) {
 }
 
 func TestDeadProcessIsFollowedNightly(t *testing.T) {
-	nightly(t)
+	processes.Nightly(t)
 	testDeadProcess(t, 0, 30*time.Second)
 }
 
@@ -127,7 +128,7 @@ func testDeadProcess(t *testing.T, set, term time.Duration) {
 	c.join(t)
 	c.balanced(t, 4, 4)
 	c.folds(t)
-	first.kill()
+	first.Kill()
 	if took := c.folds(t); took > term+5*time.Second {
 		t.Errorf("after a process was killed it took %v until its segments went on, the term is %v", took, term)
 	} else {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/eventlog"
+	"github.com/carillon-go/carillon/internal/processes"
 )
 
 const (
@@ -63,7 +64,7 @@ func tailAll(ctx context.Context, j job) error {
 	}
 	defer store.Close()
 	log := eventlog.New(store.Log(), eventlog.PollEvery(time.Duration(2+rand.N(20))*time.Millisecond))
-	say("running")
+	processes.Say("running")
 	last, versions := carillon.Position(0), make(map[string]int64)
 	for batch, err := range log.Follow(ctx, 0) {
 		if err != nil {
@@ -116,7 +117,7 @@ func elsewhere(ctx context.Context, url string, held *atomic.Int64) error {
 				failures[i] = pgx.BeginFunc(context.WithoutCancel(ctx), conn, func(tx pgx.Tx) error {
 					held.Add(1)
 					_, err := tx.Exec(context.WithoutCancel(ctx), "SELECT pg_current_xact_id()")
-					rest(ctx, time.Duration(i)*2*time.Second+rand.N(4*time.Second))
+					processes.Rest(ctx, time.Duration(i)*2*time.Second+rand.N(4*time.Second))
 					return err
 				})
 			}
@@ -132,7 +133,7 @@ func TestManyWriters(t *testing.T) {
 }
 
 func TestManyWritersNightly(t *testing.T) {
-	nightly(t)
+	processes.Nightly(t)
 	testManyWriters(t, 10_000_000)
 }
 
@@ -150,7 +151,7 @@ func testManyWriters(t *testing.T, events int) {
 	holding := make(chan error, 1)
 	go func() { holding <- elsewhere(ctx, j.URL, &held) }()
 	begin := time.Now()
-	var readers, writers []*process
+	var readers, writers []*processes.Process
 	for range 2 {
 		reader := j
 		reader.Task = "tail"
@@ -162,17 +163,16 @@ func testManyWriters(t *testing.T, events int) {
 		writers = append(writers, start(t, writer))
 	}
 	for _, p := range writers {
-		<-p.ended
-		if p.err != nil {
-			t.Fatal(p.err)
+		if p.Wait() != nil {
+			t.Fatal(p.Wait())
 		}
 	}
 	written := time.Since(begin)
 	for _, p := range readers {
 		select {
-		case <-p.ended:
-			if p.err != nil {
-				t.Fatal("a reader failed:", p.err)
+		case <-p.Ended():
+			if p.Wait() != nil {
+				t.Fatal("a reader failed:", p.Wait())
 			}
 		case <-time.After(10 * time.Second):
 			t.Fatal("a reader is not done ten seconds after the last append")
@@ -223,18 +223,18 @@ func TestManyWritersWithoutLock(t *testing.T) {
 	reader := j
 	reader.Task = "tail"
 	tail := start(t, reader)
-	tail.hear(t, "running")
+	tail.Hear(t, "running")
 	for i := range writerProcesses {
 		writer := j
 		writer.Task, writer.Name = "write", fmt.Sprintf("w%d", i)
 		start(t, writer)
 	}
 	select {
-	case <-tail.ended:
-	case <-time.After(patience):
+	case <-tail.Ended():
+	case <-time.After(processes.Patience):
 		t.Fatal("the reader saw nothing wrong: the test would not see the fault it is for")
 	}
-	if said := tail.said.String(); tail.err == nil || !strings.Contains(said, "out of turn: position") {
-		t.Fatalf("the reader ended with %v, and said %q: the test would not see the fault it is for", tail.err, said)
+	if said := tail.Said(); tail.Wait() == nil || !strings.Contains(said, "out of turn: position") {
+		t.Fatalf("the reader ended with %v, and said %q: the test would not see the fault it is for", tail.Wait(), said)
 	}
 }

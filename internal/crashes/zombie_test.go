@@ -13,11 +13,12 @@ import (
 	"time"
 
 	"github.com/carillon-go/carillon/adapter/postgres"
+	"github.com/carillon-go/carillon/internal/processes"
 )
 
 // paused is a projector that was stopped by SIGSTOP at a point, with what it needs to go on.
 type paused struct {
-	*process
+	*processes.Process
 	job   job
 	store *postgres.Store
 	hold  string
@@ -35,8 +36,8 @@ func pause(t *testing.T, point string, unfenced bool) paused {
 	j.execute(t, "CREATE TABLE {{schema}}.audit (lease text, epoch bigint, present bigint)")
 	first := j
 	first.Task, first.Point, first.Hold, first.Report, first.Unfenced = "project", point, filepath.Join(t.TempDir(), "go"), true, unfenced
-	p := paused{process: start(t, first), job: j, store: store, hold: first.Hold}
-	await(t, "the first projector has all segments", func() bool {
+	p := paused{Process: start(t, first), job: j, store: store, hold: first.Hold}
+	processes.Await(t, "the first projector has all segments", func() bool {
 		counts, _, err := holders(t.Context(), store.Leases())
 		for _, count := range counts {
 			return err == nil && count == j.Segments
@@ -44,8 +45,8 @@ func pause(t *testing.T, point string, unfenced bool) paused {
 		return false
 	})
 	p.deposits(t, 1)
-	p.hear(t, "holding at "+point)
-	if err := p.signal(syscall.SIGSTOP); err != nil {
+	p.Hear(t, "holding at "+point)
+	if err := p.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	return p
@@ -65,7 +66,7 @@ func (p paused) resume(t *testing.T) {
 	if err := os.WriteFile(p.hold, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.signal(syscall.SIGCONT); err != nil {
+	if err := p.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -80,7 +81,7 @@ func (p paused) replaced(t *testing.T) {
 	successor := p.job
 	successor.Task = "project"
 	start(t, successor)
-	await(t, "the successor has all segments", func() bool {
+	processes.Await(t, "the successor has all segments", func() bool {
 		counts, now, err := holders(t.Context(), p.store.Leases())
 		taken := err == nil && len(counts) == 1 && len(now) == p.job.Segments
 		for name, epoch := range now {
@@ -106,7 +107,7 @@ func (p paused) stale(t *testing.T) (count int) {
 func (p paused) refused(t *testing.T) {
 	t.Helper()
 	for o := (outcome{}); !o.Lost; {
-		if err := json.Unmarshal([]byte(p.hear(t, "outcome ")), &o); err != nil {
+		if err := json.Unmarshal([]byte(p.Hear(t, "outcome ")), &o); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -132,7 +133,7 @@ func TestPausedProjectorWithoutEpochs(t *testing.T) {
 	p := pause(t, "fold", true)
 	p.replaced(t)
 	p.resume(t)
-	await(t, "the paused process writes after it was replaced", func() bool { return p.stale(t) > 0 })
+	processes.Await(t, "the paused process writes after it was replaced", func() bool { return p.stale(t) > 0 })
 }
 
 // A projector is stopped inside a transaction that holds a segment's lease: a successor has the other segments meanwhile and keeps them,
@@ -150,14 +151,14 @@ func TestPausedTransaction(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, info := range infos {
-			if info.Left > 0 && strings.Contains(info.Holder, fmt.Sprintf("/%d/", other.command.Process.Pid)) {
+			if info.Left > 0 && strings.Contains(info.Holder, fmt.Sprintf("/%d/", other.ID())) {
 				held++
 			}
 		}
 		return held
 	}
 	most := 0
-	await(t, "the successor has all segments", func() bool {
+	processes.Await(t, "the successor has all segments", func() bool {
 		now := others()
 		if now < most {
 			t.Fatalf("the successor had %d segments, and has %d", most, now)

@@ -1,6 +1,6 @@
 //go:build unix
 
-package crashes_test
+package backends
 
 import (
 	"bytes"
@@ -20,15 +20,19 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-
-	"github.com/carillon-go/carillon/internal/backends"
 )
 
-// cluster is a PostgreSQL server of a test's own, with durability as in production, that can be killed.
-type cluster struct {
+// clusterPatience is how long a cluster has to start.
+const clusterPatience = 60 * time.Second
+
+// Cluster is a PostgreSQL server of one test, with durability as in production, that can be killed. Its methods are safe for concurrent
+// use.
+type Cluster struct {
+	// URL is that of its database, as superuser. It stays the same across restarts.
+	URL string
+
 	t         testing.TB
 	directory string
-	url       string
 	port      int
 	as        *syscall.SysProcAttr
 
@@ -37,17 +41,18 @@ type cluster struct {
 	ended  chan struct{}
 }
 
-// newCluster makes a cluster and starts it; it ends with the test. Settings are lines of postgresql.conf.
-func newCluster(t testing.TB, settings ...string) *cluster {
+// StartCluster makes a cluster and returns once it serves; it ends with the test. Settings are lines of postgresql.conf. Where the programs
+// are not to be had the test is skipped, or fails when backends are required.
+func StartCluster(t testing.TB, settings ...string) *Cluster {
 	t.Helper()
-	binaries := backends.Variable(t, backends.PostgresBinaries)
-	directory, err := os.MkdirTemp("", "carillon-crashes-") //nolint:usetesting // others may not enter the test's own
+	binaries := Variable(t, PostgresBinaries)
+	directory, err := os.MkdirTemp("", "carillon-cluster-") //nolint:usetesting // others may not enter the test's own
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cluster{t: t, directory: directory, as: &syscall.SysProcAttr{}}
+	c := &Cluster{t: t, directory: directory, as: &syscall.SysProcAttr{}}
 	t.Cleanup(func() {
-		c.kill()
+		c.Kill()
 		if err := os.RemoveAll(directory); err != nil {
 			t.Error(err)
 		}
@@ -63,7 +68,7 @@ func newCluster(t testing.TB, settings ...string) *cluster {
 	}
 	// Below the ports that systems hand out by themselves: a client that tries to connect would take it while the server is away.
 	c.port = 20000 + rand.N(12000)
-	c.url = fmt.Sprintf("postgres://carillon@127.0.0.1:%d/postgres?sslmode=disable", c.port)
+	c.URL = fmt.Sprintf("postgres://carillon@127.0.0.1:%d/postgres?sslmode=disable", c.port)
 	lines := append([]string{
 		"listen_addresses = '127.0.0.1'", fmt.Sprintf("port = %d", c.port), fmt.Sprintf("unix_socket_directories = '%s'", directory),
 		"max_connections = 100", "fsync = on", "synchronous_commit = on",
@@ -82,10 +87,10 @@ func newCluster(t testing.TB, settings ...string) *cluster {
 	return c
 }
 
-func (c *cluster) data() string { return filepath.Join(c.directory, "data") }
+func (c *Cluster) data() string { return filepath.Join(c.directory, "data") }
 
 // become has the cluster's programs run as another user of the system.
-func (c *cluster) become(name string) {
+func (c *Cluster) become(name string) {
 	c.t.Helper()
 	who, err := user.Lookup(name)
 	if err != nil {
@@ -100,7 +105,7 @@ func (c *cluster) become(name string) {
 }
 
 // start returns once the server answers. What is left of one that was killed may be in its way for a moment.
-func (c *cluster) start(ctx context.Context, program string) error {
+func (c *Cluster) start(ctx context.Context, program string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	said, err := os.OpenFile(filepath.Join(c.directory, "log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
@@ -108,7 +113,7 @@ func (c *cluster) start(ctx context.Context, program string) error {
 		return err
 	}
 	defer said.Close()
-	for deadline := time.Now().Add(patience); ; {
+	for deadline := time.Now().Add(clusterPatience); ; {
 		c.server = exec.Command(program, "-D", c.data())
 		c.server.Dir, c.server.SysProcAttr, c.server.Stdout, c.server.Stderr = c.directory, c.as, said, said
 		if err := c.server.Start(); err != nil {
@@ -130,15 +135,18 @@ func (c *cluster) start(ctx context.Context, program string) error {
 }
 
 // answers waits until the server accepts connections; false when it ended.
-func (c *cluster) answers(ctx context.Context, deadline time.Time) bool {
+func (c *Cluster) answers(ctx context.Context, deadline time.Time) bool {
 	for time.Now().Before(deadline) {
-		conn, err := pgx.Connect(ctx, c.url)
+		conn, err := pgx.Connect(ctx, c.URL)
 		if err == nil {
 			return conn.Close(ctx) == nil
 		}
 		select {
 		case <-c.ended:
-			rest(ctx, 100*time.Millisecond)
+			select {
+			case <-time.After(100 * time.Millisecond):
+			case <-ctx.Done():
+			}
 			return false
 		case <-time.After(20 * time.Millisecond):
 		}
@@ -146,7 +154,7 @@ func (c *cluster) answers(ctx context.Context, deadline time.Time) bool {
 	return false
 }
 
-func (c *cluster) log() string {
+func (c *Cluster) log() string {
 	text, err := os.ReadFile(filepath.Join(c.directory, "log"))
 	if err != nil {
 		return err.Error()
@@ -154,8 +162,8 @@ func (c *cluster) log() string {
 	return string(text[max(0, len(text)-4000):])
 }
 
-// kill is kill -9 of the server and all its processes.
-func (c *cluster) kill() {
+// Kill is kill -9 of the server and all its processes.
+func (c *Cluster) Kill() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.server == nil || c.server.Process == nil {
@@ -171,15 +179,15 @@ func (c *cluster) kill() {
 	<-c.ended
 }
 
-// restart starts the server again.
-func (c *cluster) restart(ctx context.Context) error {
+// Restart starts the server again, with the data it had, and returns once it serves.
+func (c *Cluster) Restart(ctx context.Context) error {
 	return c.start(ctx, c.server.Path)
 }
 
-// killBackend is kill -9 of one process of the server that serves a worker, if there is one. PostgreSQL then ends all the others and
+// KillProcess is kill -9 of one process of the server that serves a worker, if there is one. PostgreSQL then ends all the others and
 // recovers.
-func (c *cluster) killBackend(ctx context.Context) (killed bool, err error) {
-	conn, err := pgx.Connect(ctx, c.url)
+func (c *Cluster) KillProcess(ctx context.Context) (killed bool, err error) {
+	conn, err := pgx.Connect(ctx, c.URL)
 	if err != nil {
 		return false, err
 	}
@@ -196,12 +204,14 @@ func (c *cluster) killBackend(ctx context.Context) (killed bool, err error) {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 		for looks := 0; looks < 50 && !crashed; looks++ {
 			crashed = conn.Ping(ctx) != nil
-			if !rest(ctx, 5*time.Millisecond) {
+			select {
+			case <-time.After(5 * time.Millisecond):
+			case <-ctx.Done():
 				return false, nil
 			}
 		}
 	}
-	if !c.answers(ctx, time.Now().Add(patience)) {
+	if !c.answers(ctx, time.Now().Add(clusterPatience)) {
 		return false, fmt.Errorf("PostgreSQL did not recover:\n%s", c.log())
 	}
 	return true, nil
