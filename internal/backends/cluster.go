@@ -114,7 +114,7 @@ func (c *Cluster) start(ctx context.Context, program string) error {
 	}
 	defer said.Close()
 	for deadline := time.Now().Add(clusterPatience); ; {
-		c.server = exec.Command(program, "-D", c.data())
+		c.server = exec.CommandContext(context.WithoutCancel(ctx), program, "-D", c.data())
 		c.server.Dir, c.server.SysProcAttr, c.server.Stdout, c.server.Stderr = c.directory, c.as, said, said
 		if err := c.server.Start(); err != nil {
 			return err
@@ -219,7 +219,7 @@ func (c *Cluster) KillProcess(ctx context.Context) (killed bool, err error) {
 
 // childrenOf lists the processes that a process started.
 func childrenOf(parent int) []int {
-	listed, err := exec.Command("ps", "-A", "-o", "pid=,ppid=").Output()
+	listed, err := exec.CommandContext(context.Background(), "ps", "-A", "-o", "pid=,ppid=").Output()
 	if err != nil {
 		return nil
 	}

@@ -14,6 +14,7 @@ func TestWithoutInbox(t *testing.T) {
 	t.Parallel()
 	cluster := newCluster(t)
 	sideBySide(t, brokers, func(t *testing.T, broker string) {
+		t.Helper()
 		v := control(t, cluster, broker, "committed", func(j *job) { j.WithoutInbox = true })
 		if v.Duplicates == 0 {
 			t.Errorf("%+v, want duplicates: the test would not see the fault it is for", v)
@@ -26,6 +27,7 @@ func TestEarlyAck(t *testing.T) {
 	t.Parallel()
 	cluster := newCluster(t)
 	sideBySide(t, brokers, func(t *testing.T, broker string) {
+		t.Helper()
 		v := control(t, cluster, broker, "received", func(j *job) { j.EarlyAck = true })
 		if v.Lost == 0 {
 			t.Errorf("%+v, want losses: the test would not see the fault it is for", v)

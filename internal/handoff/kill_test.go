@@ -30,6 +30,7 @@ func TestKilled(t *testing.T) {
 		t.Skip("it takes servers of its own, and most of a minute; left out by -short")
 	}
 	sideBySide(t, brokers, func(t *testing.T, broker string) {
+		t.Helper()
 		testKilled(t, broker, size{ids: 1000, rounds: 5, hits: 2, pace: 100 * time.Millisecond})
 	})
 }

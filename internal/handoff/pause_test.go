@@ -20,7 +20,9 @@ func TestPausedConsumer(t *testing.T) {
 	t.Parallel()
 	cluster := newCluster(t)
 	sideBySide(t, brokers, func(t *testing.T, broker string) {
+		t.Helper()
 		sideBySide(t, []string{"handled", "begun"}, func(t *testing.T, point string) {
+			t.Helper()
 			paused(t, cluster, broker, point, func(*job) {}).faultless(t)
 		})
 	})
@@ -31,6 +33,7 @@ func TestPausedConsumerWithoutInbox(t *testing.T) {
 	t.Parallel()
 	cluster := newCluster(t)
 	sideBySide(t, brokers, func(t *testing.T, broker string) {
+		t.Helper()
 		site := paused(t, cluster, broker, "begun", func(j *job) { j.WithoutInbox, j.WithoutLoss = true, true })
 		if v := site.judge(t); v.Duplicates == 0 {
 			t.Errorf("%+v, want duplicates: the test would not see the fault it is for", v)

@@ -18,6 +18,7 @@ func TestRollingRestarts(t *testing.T) {
 	t.Parallel()
 	cluster := newCluster(t)
 	sideBySide(t, brokers, func(t *testing.T, broker string) {
+		t.Helper()
 		site := newSite(t, cluster, broker)
 		faultlessRestarts(t, site, 10)
 	})

@@ -73,7 +73,7 @@ func Start(t testing.TB, variable string, job any) *Process {
 }
 
 // Say tells the parent a line.
-func Say(line string) { _, _ = fmt.Println(line) }
+func Say(line string) { _, _ = fmt.Fprintln(os.Stdout, line) }
 
 // Hear returns the rest of the next line that begins with a prefix, and passes over others.
 func (p *Process) Hear(t testing.TB, prefix string) string {
