@@ -65,9 +65,9 @@ func CausedBy(cause *carillon.Message) SendOption {
 	}
 }
 
-// WithTrace carries W3C trace context.
+// WithTrace carries W3C trace context. What breaks its rules is left out, see [carillon.ParseTrace].
 func WithTrace(parent, state string) SendOption {
-	return func(m *carillon.Message) { m.TraceParent, m.TraceState = parent, state }
+	return func(m *carillon.Message) { m.SetTrace(carillon.ParseTrace(parent, state)) }
 }
 
 func header(m *carillon.Message, name, value string) {

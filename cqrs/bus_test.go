@@ -18,6 +18,8 @@ import (
 	"github.com/carillon-go/carillon/sourcing"
 )
 
+const traceParent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
 func newBus(t testing.TB, endpoints []carillon.Endpoint, middleware ...carillon.Middleware) *cqrs.Bus {
 	t.Helper()
 	contract, err := cqrs.NewContract(endpoints...)
@@ -62,7 +64,8 @@ func TestSend(t *testing.T) {
 			{"with a cause", []cqrs.SendOption{cqrs.CausedBy(cause)}, carillon.Message{
 				CorrelationID: "talk", CausationID: "cause", Tenant: "acme", TraceParent: "p", TraceState: "s",
 			}},
-			{"with a trace", []cqrs.SendOption{cqrs.WithTrace("a", "b")}, carillon.Message{TraceParent: "a", TraceState: "b"}},
+			{"with a trace", []cqrs.SendOption{cqrs.WithTrace(traceParent, "b=1")}, carillon.Message{TraceParent: traceParent, TraceState: "b=1"}},
+			{"with a trace that is none", []cqrs.SendOption{cqrs.WithTrace("a", "b=1")}, carillon.Message{}},
 		}
 		for _, test := range tests {
 			bus, messages := recording(t)
