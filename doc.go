@@ -17,6 +17,8 @@
 //	handler.go    handlers and middleware are functions
 //	errors.go     every error a caller may compare or inspect
 //	describe.go   what a part says of itself
+//	trace.go      the trace context a message carries
+//	observer.go   the port of what watches a service
 //
 // The engines stand one level down: [github.com/carillon-go/carillon/eventlog] appends and follows,
 // [github.com/carillon-go/carillon/sourcing] decides, [github.com/carillon-go/carillon/cqrs] dispatches,

@@ -28,6 +28,7 @@ type App struct {
 	middleware []carillon.Middleware
 	broker     carillon.BrokerOpener
 	term       time.Duration // 0 is the default of projections
+	observers  []carillon.Observer
 	logger     *slog.Logger
 
 	once    sync.Once
@@ -45,6 +46,8 @@ type Running struct {
 	Projections *projection.Engine
 	// Messages publishes, where the service has topics.
 	Messages *messaging.Engine
+	// Observer watches the service; nil for none.
+	Observer carillon.Observer
 	Logger   *slog.Logger
 	// Describe describes the whole service.
 	Describe func() carillon.Description
@@ -66,14 +69,18 @@ type decider interface {
 
 // New makes a service of a store and its parts: [sourcing.Decider], [projection.Model], [projection.Tables],
 // [projection.Reactor], [projection.Answer], [messaging.Topic] for what is published to it, [messaging.Forwarder], [messaging.Consumer],
-// [messaging.Server] and [messaging.Client] for requests from and to other services,
-// [carillon.Endpoint], [Server], and settings such as [Use]. It does no I/O; mistakes
+// [messaging.Server] and [messaging.Client] for requests from and to other services, [carillon.Endpoint], [Server], a
+// [carillon.Observer], and settings such as [Use]. It does no I/O; mistakes
 // come to light in Run.
 func New(opener carillon.Opener, parts ...carillon.Describer) *App {
 	a := &App{opener: opener, started: make(chan struct{}), logger: slog.Default()}
 	for _, part := range parts {
-		if s, ok := part.(setting); ok {
-			s.apply(a)
+		switch part := part.(type) {
+		case setting:
+			part.apply(a)
+			continue
+		case carillon.Observer:
+			a.observers = append(a.observers, part)
 			continue
 		}
 		a.parts = append(a.parts, part)
@@ -152,15 +159,23 @@ func (a *App) Running(ctx context.Context) (*Running, error) {
 
 // assemble binds the parts to an open store.
 func (a *App) assemble(store carillon.Store) (*Running, []Server, error) {
-	r := &Running{Store: store, Log: eventlog.New(store.Log()), Codec: codec.JSON(), Logger: a.logger, Describe: a.Describe}
+	r := &Running{Store: store, Codec: codec.JSON(), Logger: a.logger, Describe: a.Describe}
+	switch len(a.observers) {
+	case 0:
+	case 1:
+		r.Observer = a.observers[0]
+	default:
+		return nil, nil, carillon.Invalidf("service", "it has one observer, not %d", len(a.observers))
+	}
+	r.Log = eventlog.New(store.Log(), eventlog.WithObserver(r.Observer))
 	projecting := []projection.EngineOption{
-		projection.WithLogger(a.logger), projection.WithCodec(r.Codec), projection.KnownTypes(a.eventTypes()...),
+		projection.WithLogger(a.logger), projection.WithCodec(r.Codec), projection.WithObserver(r.Observer), projection.KnownTypes(a.eventTypes()...),
 	}
 	if a.term != 0 {
 		projecting = append(projecting, projection.Term(a.term))
 	}
 	r.Projections = projection.NewEngine(r.Log, store, projecting...)
-	options := []messaging.EngineOption{messaging.WithCodec(r.Codec), messaging.WithLogger(a.logger)}
+	options := []messaging.EngineOption{messaging.WithCodec(r.Codec), messaging.WithLogger(a.logger), messaging.WithObserver(r.Observer)}
 	if a.broker != nil {
 		options = append(options, messaging.Over(a.broker))
 	}
@@ -218,6 +233,9 @@ func (a *App) assemble(store carillon.Store) (*Running, []Server, error) {
 		return nil, nil, err
 	}
 	middleware := append([]carillon.Middleware{cqrs.Recover(), cqrs.Correlate(), cqrs.Validate()}, a.middleware...)
+	if r.Observer != nil {
+		middleware = slices.Insert(middleware, 0, cqrs.Trace(r.Observer))
+	}
 	r.Bus = cqrs.NewBus(contract, middleware...)
 	if err := a.exchange(r, messages); err != nil {
 		return nil, nil, err

@@ -64,6 +64,27 @@ func Observe(observe func(ctx context.Context, message *carillon.Message, took t
 	}
 }
 
+// Trace tells an observer of each request, and has its message carry the trace of its handling: what the handler appends and sends goes on
+// from there. It stands outside [Recover], to see how a panic ends, and outside [Correlate].
+func Trace(observer carillon.Observer) carillon.Middleware {
+	return func(next carillon.Handler) carillon.Handler {
+		return func(ctx context.Context, message *carillon.Message) (result any, err error) {
+			kind := carillon.ActivityCommand
+			if message.Kind == carillon.KindQuery {
+				kind = carillon.ActivityQuery
+			}
+			ctx, observed := observer.Begin(ctx, carillon.Activity{Kind: kind, Name: message.Type, Message: message, Cause: message.Trace()})
+			defer func() { observed.End(err) }()
+			if trace := observed.Trace(); trace != (carillon.Trace{}) {
+				traced := *message
+				traced.SetTrace(trace)
+				message = &traced
+			}
+			return next(ctx, message)
+		}
+	}
+}
+
 // LogTo logs each request at debug level, and its error, with its type, id, correlation id and duration; never its payload.
 func LogTo(logger *slog.Logger) carillon.Middleware {
 	return Observe(func(ctx context.Context, message *carillon.Message, took time.Duration, err error) {

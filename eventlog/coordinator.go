@@ -196,7 +196,7 @@ func (c *coordinator) commit(ctx context.Context, batch []*pending) {
 	if len(appends) == 0 {
 		return
 	}
-	verdicts, err := c.appendToPort(ctx, appends)
+	verdicts, err := c.appendBatch(ctx, appends)
 	var last carillon.Position
 	for _, p := range batch {
 		switch {

@@ -15,6 +15,7 @@ type Log struct {
 	port        carillon.Log
 	maxPayload  int
 	poll        time.Duration
+	observer    carillon.Observer // nil for none
 	coordinator coordinator
 	head        head
 	feed        feed
@@ -29,6 +30,11 @@ func MaxPayload(bytes int) Option { return func(l *Log) { l.maxPayload = bytes }
 // PollEvery sets how often a follower looks for events that other processes appended; appends through this log wake it at
 // once. Default: one second.
 func PollEvery(interval time.Duration) Option { return func(l *Log) { l.poll = interval } }
+
+// WithObserver tells an observer of appends and commits. Default: none.
+func WithObserver(observer carillon.Observer) Option {
+	return func(l *Log) { l.observer = observer }
+}
 
 // New makes a log over a port. It does no I/O and starts nothing.
 func New(port carillon.Log, options ...Option) *Log {
@@ -50,6 +56,9 @@ func (l *Log) Append(ctx context.Context, a carillon.Append) (carillon.Appended,
 	complete(&a)
 	if err := a.Check(l.maxPayload); err != nil {
 		return carillon.Appended{}, err
+	}
+	if l.observer != nil {
+		return l.observed(ctx, a)
 	}
 	return l.coordinator.append(ctx, a)
 }

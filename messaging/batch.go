@@ -17,6 +17,16 @@ import (
 // transact handles some deliveries of a batch in one transaction: those that were not handled before, and whose keys are not parked.
 // failed is the index of the one whose handler failed, -1 when the transaction did. Nothing has happened then.
 func (w *worker) transact(ctx context.Context, batch []*delivery, chosen []int) (failed int, err error) {
+	if w.engine.observer == nil {
+		return w.transaction(ctx, nil, batch, chosen)
+	}
+	ctx, whole := w.beginBatch(ctx, batch, chosen)
+	defer func() { whole.End(err) }()
+	return w.transaction(ctx, whole, batch, chosen)
+}
+
+// transaction is transact under the eyes of an observer, whose observation of the whole is nil where there is none.
+func (w *worker) transaction(ctx context.Context, whole carillon.Observation, batch []*delivery, chosen []int) (failed int, err error) {
 	failed = -1
 	behind := make([]int, 0, len(chosen))
 	err = w.engine.store.ReadModels().Update(ctx, w.ref, carillon.Flushed, func(tx carillon.ReadModelTx) error {
@@ -38,7 +48,7 @@ func (w *worker) transact(ctx context.Context, batch []*delivery, chosen []int) 
 				behind = append(behind, i)
 				continue
 			}
-			if err := w.invoke(ctx, tx, batch[i].message(), &out); err != nil {
+			if err := w.invokeWithin(ctx, whole, len(chosen) == 1, tx, batch[i].message(), &out); err != nil {
 				failed = n
 				return err
 			}
@@ -48,7 +58,7 @@ func (w *worker) transact(ctx context.Context, batch []*delivery, chosen []int) 
 				return err
 			}
 		}
-		return out.write(tx)
+		return out.write(ctx, w.engine, tx)
 	})
 	return failed, err
 }
@@ -66,8 +76,8 @@ func (w *worker) receive(tx carillon.ReadModelTx, batch []*delivery, chosen []in
 	return inbox.Receive(receipts)
 }
 
-// invoke calls the handler of a message.
-func (w *worker) invoke(ctx context.Context, store carillon.ReadModelTx, m *carillon.Message, out *outgoing) (err error) {
+// invoke calls the handler of a message. What that publishes goes on from a trace.
+func (w *worker) invoke(ctx context.Context, store carillon.ReadModelTx, m *carillon.Message, trace carillon.Trace, out *outgoing) (err error) {
 	h, value, ok, err := w.find(m)
 	if err != nil || !ok || h.inside == nil {
 		return err
@@ -81,7 +91,7 @@ func (w *worker) invoke(ctx context.Context, store carillon.ReadModelTx, m *cari
 		return err
 	}
 	tx := &Tx{
-		message: m, store: store, codec: w.engine.codec, consumer: w.name, most: w.engine.maxPayload(), outgoing: out,
+		engine: w.engine, message: m, trace: trace, store: store, codec: w.engine.codec, consumer: w.name, most: w.engine.maxPayload(), outgoing: out,
 		deposit: func(topic *Topic, m *carillon.Message) error { return topic.deposit(ctx, m) },
 	}
 	return h.inside(ctx, tx, value)
@@ -126,6 +136,8 @@ func (w *worker) sendCommands(ctx context.Context, batch []*delivery, left []int
 
 // command sends the command a message is answered with. A rejection is for good.
 func (w *worker) command(ctx context.Context, m *carillon.Message) (err error) {
+	ctx, m, end := w.beginCommand(ctx, m)
+	defer func() { end(err) }()
 	defer func() {
 		if cause := recover(); cause != nil {
 			err = &consume.PanicError{Value: cause, Stack: string(debug.Stack())}

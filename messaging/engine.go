@@ -25,6 +25,8 @@ type Engine struct {
 	codec  carillon.Codec
 	logger *slog.Logger
 
+	observer carillon.Observer // nil for none
+
 	topics    map[string]*Topic // by name
 	published map[string]bool   // topics this service publishes to
 	consumers []*Consumer
@@ -49,6 +51,11 @@ func WithCodec(codec carillon.Codec) EngineOption { return func(e *Engine) { e.c
 
 // WithLogger sets where failures are logged; nowhere by default.
 func WithLogger(logger *slog.Logger) EngineOption { return func(e *Engine) { e.logger = logger } }
+
+// WithObserver tells an observer what is published, sent, received and processed, and how much waits. Default: none.
+func WithObserver(observer carillon.Observer) EngineOption {
+	return func(e *Engine) { e.observer = observer }
+}
 
 // NewEngine makes an engine on a store. Without [Over] the store is the broker.
 func NewEngine(store carillon.Store, options ...EngineOption) *Engine {
@@ -122,6 +129,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		return errors.Join(endedOr(ctx, err), e.close())
 	}
 	close(e.declared)
+	defer e.observe()()
 	var running sync.WaitGroup
 	consuming, stopConsuming := context.WithCancel(ctx)
 	defer stopConsuming()
@@ -276,8 +284,12 @@ func (e *Engine) publish(ctx context.Context, topic string, messages []carillon.
 	if !e.published[topic] {
 		return carillon.Invalidf(fmt.Sprintf("topic %q", topic), "the service says that it publishes there: add Publishes or Forward")
 	}
-	if e.outbox != nil {
-		return e.outbox.Publish(ctx, topic, messages)
+	to := e.outbox
+	if to == nil {
+		to = e.broker
 	}
-	return e.broker.Publish(ctx, topic, messages)
+	if e.observer != nil {
+		return e.observedPublish(ctx, to, topic, messages)
+	}
+	return to.Publish(ctx, topic, messages)
 }

@@ -65,7 +65,7 @@ func (r *relay) hand(ctx context.Context, kept carillon.Subscription, left []car
 		for i := range wave {
 			messages[i] = wave[i].Message
 		}
-		err := r.engine.broker.Publish(ctx, r.topic, messages)
+		err := r.engine.send(ctx, r.engine.broker, r.topic, messages)
 		done, failed := split(wave, err)
 		if len(done) > 0 {
 			if err := kept.Ack(ctx, done); err != nil {

@@ -91,6 +91,8 @@ func (w *worker) retryLetter(ctx context.Context, letter *carillon.DeadLetter) (
 	if err != nil {
 		return false, err
 	}
+	ctx, end := w.beginRetry(ctx, &m)
+	defer func() { end(err) }()
 	d := &delivery{Delivery: carillon.Delivery{Message: m}, attempts: letter.Attempts, first: letter.First}
 	blamed := false // the message, for the failure
 	if w.handles(&m) {
@@ -131,10 +133,10 @@ func (w *worker) repeat(ctx context.Context, tx carillon.ReadModelTx, d *deliver
 		return false, err
 	}
 	var out outgoing
-	if err := w.invoke(ctx, tx, d.message(), &out); err != nil {
+	if err := w.invokeAlone(ctx, tx, d.message(), &out); err != nil {
 		return true, err
 	}
-	return false, out.write(tx)
+	return false, out.write(ctx, w.engine, tx)
 }
 
 // note writes down that a letter failed again, or returns errGone: one that was discarded meanwhile does not come back.

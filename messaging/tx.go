@@ -12,7 +12,9 @@ import (
 
 // Tx is the transaction a handler works in. It is valid until the handler returns and is not safe for concurrent use.
 type Tx struct {
+	engine    *Engine
 	message   *carillon.Message
+	trace     carillon.Trace // what outgoing messages go on from
 	store     carillon.ReadModelTx
 	codec     carillon.Codec
 	consumer  string
@@ -62,7 +64,7 @@ func (o *outgoing) add(topic string, m carillon.Message) {
 }
 
 // write keeps and publishes everything within the transaction.
-func (o *outgoing) write(tx carillon.ReadModelTx) error {
+func (o *outgoing) write(ctx context.Context, e *Engine, tx carillon.ReadModelTx) error {
 	if len(o.rows) > 0 {
 		if err := tx.Put(o.rows); err != nil {
 			return err
@@ -76,7 +78,7 @@ func (o *outgoing) write(tx carillon.ReadModelTx) error {
 		return fmt.Errorf("the store keeps no topics: %w", carillon.ErrUnsupported)
 	}
 	for _, topic := range o.topics {
-		if err := outbox.Publish(topic, o.messages[topic]); err != nil {
+		if err := e.sendWithin(ctx, outbox, topic, o.messages[topic]); err != nil {
 			return fmt.Errorf("publish to %q: %w", topic, err)
 		}
 	}
@@ -115,7 +117,8 @@ func (tx *Tx) Publish(topic *Topic, value any, options ...PublishOption) error {
 	if m.CorrelationID == "" {
 		m.CorrelationID = tx.message.ID
 	}
-	m.TraceParent, m.TraceState, m.Time = tx.message.TraceParent, tx.message.TraceState, now()
+	m.SetTrace(tx.trace)
+	m.Time = now()
 	for _, option := range options {
 		option(&m)
 	}
@@ -125,6 +128,7 @@ func (tx *Tx) Publish(topic *Topic, value any, options ...PublishOption) error {
 	if err := m.CheckPublished(tx.most); err != nil {
 		return err
 	}
+	tx.engine.created(topic.Name(), &m)
 	tx.outgoing.add(topic.Name(), m)
 	return nil
 }

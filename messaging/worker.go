@@ -106,6 +106,7 @@ func (w *worker) source(ctx context.Context) iter.Seq2[consume.Batch[*delivery],
 				yield(consume.Batch[*delivery]{}, err)
 				return
 			}
+			w.received(ctx, received)
 			next := consume.Batch[*delivery]{Deliveries: make([]consume.Delivery[*delivery], len(received))}
 			for i := range received {
 				position++
@@ -147,7 +148,7 @@ func (w *worker) handle(ctx context.Context, batch []*delivery) []error {
 		}
 	}
 	if len(settled) > 0 {
-		if err := w.subscription.Ack(context.WithoutCancel(ctx), settled); err != nil {
+		if err := w.settle(context.WithoutCancel(ctx), settled); err != nil {
 			w.engine.logger.Warn("not settled, the messages may come again", slog.String("consumer", w.name), slog.Any("error", err))
 		}
 	}

@@ -44,6 +44,7 @@ type Breaker struct {
 	pause           time.Duration
 	probes          int
 	logger          *slog.Logger
+	observer        carillon.Observer // nil for none
 	circuit         circuitbreaker.CircuitBreaker[any]
 
 	mu     sync.Mutex // held while circuit is used
@@ -76,6 +77,7 @@ func NewBreaker(name string, options ...BreakerOption) *Breaker {
 		WithDelay(b.pause).
 		OnStateChanged(b.changed).
 		Build()
+	b.observe()
 	return b
 }
 

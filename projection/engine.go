@@ -22,6 +22,8 @@ type Engine struct {
 	codec  carillon.Codec
 	logger *slog.Logger
 
+	observer carillon.Observer // nil for none
+
 	claims *claims // nil where the store is one process's
 	known  map[string]bool
 	chance chance
@@ -77,6 +79,12 @@ func WithCodec(codec carillon.Codec) EngineOption { return func(e *Engine) { e.c
 
 // WithLogger logs failures and rebuilds. Default: none.
 func WithLogger(logger *slog.Logger) EngineOption { return func(e *Engine) { e.logger = logger } }
+
+// WithObserver tells an observer of the batches of projections, of the events of reactors, and of how far everything lies behind. Default:
+// none.
+func WithObserver(observer carillon.Observer) EngineOption {
+	return func(e *Engine) { e.observer = observer }
+}
 
 // KnownTypes names the event types that somebody in the service knows. An event of any other type is parked as a dead letter by every
 // projection and reactor: it may come from a newer version of the service, in which they handle it. Default: events of types that a
@@ -153,6 +161,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		return carillon.Invalidf("projection engine", "it runs once, make another to run again")
 	}
 	defer e.watchSettings(ctx, runners)()
+	defer e.observe()()
 	if e.claims != nil {
 		e.claims.run(ctx, runners)
 		return ctx.Err()

@@ -160,7 +160,7 @@ func (w *reactorWorker) source(from carillon.Position, progress *progress) consu
 // handle calls the handler of an event, and keeps count of the keys that fail.
 func (w *reactorWorker) handle(progress *progress) consume.Handler[*eventlog.Entry] {
 	return func(ctx context.Context, entry *eventlog.Entry) error {
-		err := w.attempt(ctx, entry)
+		err := w.observed(ctx, entry)
 		if ctx.Err() == nil {
 			w.note(w.key(entry.Recorded), err, progress)
 		}
@@ -267,7 +267,7 @@ func (w *reactorWorker) retry(ctx context.Context, key string, _ carillon.Positi
 			}
 			continue
 		}
-		err = w.attempt(ctx, entry)
+		err = w.observed(ctx, entry)
 		if err == nil {
 			err = w.update(ctx, carillon.Flushed, func(tx carillon.ReadModelTx) error { return w.unpark(tx, letter) })
 			if err != nil && !errors.Is(err, errGone) {

@@ -187,7 +187,7 @@ func (r *runner) apply(ctx context.Context, batch eventlog.Batch, from carillon.
 		return errMoved
 	}
 	if len(batch.Entries) > 0 {
-		reached, err := r.safely(ctx, batch, from)
+		reached, err := r.observed(ctx, batch, from)
 		r.progress.reach(reached, time.Now())
 		if err != nil {
 			r.at = reached

@@ -34,6 +34,10 @@ func (s *site) serve(at route, operation *huma.Operation, e endpoint) error {
 	matched.Path = at.path
 	s.api.Adapter().Handle(&matched, func(ctx huma.Context) {
 		r, w := humago.Unwrap(ctx)
+		if s.running.Observer != nil {
+			s.observed(w, r, at, e)
+			return
+		}
 		s.run(w, r, e)
 	})
 	return nil
