@@ -148,7 +148,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	if e.hasClaims() {
 		running.Go(func() { e.sweep(ctx) })
 	}
-	if e.broker != e.outbox {
+	if e.outbox != nil && e.broker != e.outbox {
 		for name := range e.published {
 			running.Go(func() { (&relay{engine: e, topic: name}).run(ctx) })
 		}
