@@ -2,7 +2,6 @@ package messaging
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"mime"
 	"reflect"
@@ -48,24 +47,22 @@ func (e *Engine) Accept(ctx context.Context, topic *Topic, messages []carillon.M
 	if len(accepted) == 0 {
 		return 0, nil
 	}
+	if e.outbox == nil {
+		return len(accepted), e.publish(ctx, topic.Name(), accepted)
+	}
 	err = e.store.ReadModels().Update(ctx, carillon.ModelRef{Name: acceptModel + topic.Name()}, carillon.Flushed, func(tx carillon.ReadModelTx) error {
 		published, err = acceptIn(tx, topic.Name(), accepted)
 		return err
 	})
-	if errors.Is(err, errNoOutbox) {
-		return len(accepted), e.publish(ctx, topic.Name(), accepted)
-	}
 	return published, err
 }
-
-var errNoOutbox = errors.New("the store has no topics or remembers no messages")
 
 // acceptIn publishes the messages that were not noted before, and notes them, in one transaction.
 func acceptIn(tx carillon.ReadModelTx, topic string, messages []carillon.Message) (published int, err error) {
 	inbox, remembers := tx.(carillon.InboxTx)
 	outbox, keeps := tx.(carillon.OutboxTx)
 	if !remembers || !keeps {
-		return 0, errNoOutbox
+		return 0, fmt.Errorf("the store keeps no topics or remembers no messages: %w", carillon.ErrUnsupported)
 	}
 	receipts := make([]carillon.Receipt, len(messages))
 	for i := range messages {

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -163,9 +164,9 @@ func TestATargetThatIsAway(t *testing.T) {
 // TestRetryAfter leaves a target alone for as long as it asks.
 func TestRetryAfter(t *testing.T) {
 	t.Parallel()
-	requests := 0
+	var requests atomic.Int32
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		requests++
+		requests.Add(1)
 		w.Header().Set("Retry-After", "3600")
 		w.WriteHeader(http.StatusTooManyRequests)
 	}))
@@ -177,8 +178,8 @@ func TestRetryAfter(t *testing.T) {
 			t.Fatalf("error %v", err)
 		}
 	}
-	if requests != 1 {
-		t.Errorf("%d requests were made, want one", requests)
+	if n := requests.Load(); n != 1 {
+		t.Errorf("%d requests were made, want one", n)
 	}
 }
 

@@ -46,11 +46,21 @@ type service struct {
 	got []carillon.Message
 }
 
-// serve runs a service on a store until the test ends.
-func serve(t *testing.T, store carillon.Store, options ...webhook.ReceiverOption) *service {
+// serve runs a service on a store, with options of the receiver or a broker, until the test ends.
+func serve(t *testing.T, store carillon.Store, options ...any) *service {
 	t.Helper()
 	s := &service{topic: newTopic()}
-	s.engine = messaging.NewEngine(store)
+	var engine []messaging.EngineOption
+	var receiving []webhook.ReceiverOption
+	for _, option := range options {
+		switch option := option.(type) {
+		case carillon.BrokerOpener:
+			engine = append(engine, messaging.Over(option))
+		case webhook.ReceiverOption:
+			receiving = append(receiving, option)
+		}
+	}
+	s.engine = messaging.NewEngine(store, engine...)
 	consumer := messaging.Consume("shipping", s.topic, messaging.Call(func(_ context.Context, m *carillon.Message, _ placed) error {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -63,7 +73,7 @@ func serve(t *testing.T, store carillon.Store, options ...webhook.ReceiverOption
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
 	go func() { ended <- s.engine.Run(ctx) }()
-	receiver := webhook.Receive(s.topic, options...)
+	receiver := webhook.Receive(s.topic, receiving...)
 	receiver.Bind(s.engine)
 	s.Server = httptest.NewServer(receiver)
 	t.Cleanup(func() {
@@ -203,6 +213,66 @@ type failingModels struct {
 
 func (f failingModels) Update(context.Context, carillon.ModelRef, carillon.Durability, func(carillon.ReadModelTx) error) error {
 	return f.err
+}
+
+// slow is a store whose transactions wait.
+type slow struct {
+	carillon.Store
+	began, release chan struct{}
+}
+
+func (s slow) ReadModels() carillon.ReadModels { return slowModels{s.Store.ReadModels(), s} }
+
+func (s slow) Broker() carillon.Broker { return s.Store.(carillon.BrokerStore).Broker() }
+
+type slowModels struct {
+	carillon.ReadModels
+	slow
+}
+
+func (s slowModels) Update(ctx context.Context, ref carillon.ModelRef, d carillon.Durability, fn func(carillon.ReadModelTx) error) error {
+	if strings.HasPrefix(ref.Name, "carillon.accept/") {
+		s.began <- struct{}{}
+		<-s.release
+	}
+	return s.ReadModels.Update(ctx, ref, d, fn)
+}
+
+// TestTheAnswerWaits has nobody told that a message was taken before it is durable.
+func TestTheAnswerWaits(t *testing.T) {
+	t.Parallel()
+	store := slow{memory.Volatile(), make(chan struct{}), make(chan struct{})}
+	s := serve(t, store)
+	answered := make(chan int, 1)
+	go func() { answered <- post(t, s.URL, cloudevents.Binary, event("1", "/a", 1)) }()
+	<-store.began
+	select {
+	case status := <-answered:
+		t.Errorf("answered %d before the commit", status)
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(store.release)
+	if status := <-answered; status != http.StatusAccepted {
+		t.Errorf("answered %d", status)
+	}
+	s.await(t, 1)
+}
+
+// bare is a store without topics.
+type bare struct{ carillon.Store }
+
+// TestReceivingWithoutTopicsInTheStore publishes to the broker: what comes again is published again.
+func TestReceivingWithoutTopicsInTheStore(t *testing.T) {
+	t.Parallel()
+	s := serve(t, bare{memory.Volatile()}, memory.Volatile())
+	for range 2 {
+		if status := post(t, s.URL, cloudevents.Binary, event("1", "/a", 1)); status != http.StatusAccepted {
+			t.Fatalf("answered %d", status)
+		}
+	}
+	if got := s.await(t, 2); got[0].ID != got[1].ID {
+		t.Errorf("one event has the ids %q and %q", got[0].ID, got[1].ID)
+	}
 }
 
 // TestProblems sends what is not taken.
