@@ -38,7 +38,8 @@ type slot struct {
 
 	mu      sync.Mutex
 	process *processes.Process
-	shot    bool // killed by the test
+	shot    bool   // killed by the test
+	point   string // where it is to die
 }
 
 // newHouse has four producers, half of which append and forward, and four consumers.
@@ -125,7 +126,7 @@ func (s *slot) begin(j job) bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.process, s.shot = p, false
+	s.process, s.shot, s.point = p, false, j.Point
 	return true
 }
 
@@ -205,6 +206,7 @@ func (h *house) points(hits int) {
 		s.kill()
 	}
 	moved, last := time.Now(), -1
+	nudged := moved
 	for {
 		h.mu.Lock()
 		left := h.armed
@@ -218,11 +220,30 @@ func (h *house) points(hits int) {
 			return
 		case left != last:
 			moved, last = time.Now(), left
+			nudged = moved
+		case time.Since(nudged) > nudge:
+			h.nudge()
+			nudged = time.Now()
 		case time.Since(moved) > processes.Patience:
 			h.t.Fatalf("no process came to its point for %v: %s", processes.Patience, state)
 		}
 		if !processes.Rest(h.t.Context(), 50*time.Millisecond) {
 			return
+		}
+	}
+}
+
+// nudge is how long a process that is to die at a point waits for work that another has, before that one is killed.
+const nudge = 5 * time.Second
+
+// nudge kills the processes that are not on their way to a point.
+func (h *house) nudge() {
+	for _, s := range h.slots {
+		s.mu.Lock()
+		free := s.point == ""
+		s.mu.Unlock()
+		if free {
+			s.kill()
 		}
 	}
 }
