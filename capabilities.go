@@ -33,6 +33,8 @@ type Capabilities struct {
 	Retained bool
 	// Transactional says that publishing is part of the transaction of the store the broker lives in, see [OutboxTx].
 	Transactional bool
+	// Unsettled is how many deliveries one consumer can hold that are not settled, whatever its options allow. 0 is as many as they allow.
+	Unsettled int `json:",omitempty"`
 	// Deduplication is how long a message published again under its id is dropped; 0 when it is not.
 	Deduplication time.Duration
 	// MaxPayload is the largest payload, in bytes.

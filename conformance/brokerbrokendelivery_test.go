@@ -236,6 +236,9 @@ func brokenClaims() []brokenBroker {
 		{"keeps no order, and says for one consumer", competition{shuffled: true}.open(func(b *alteredBroker) { b.can.Order = carillon.OrderAlone }), []string{
 			"order of a call", "order after leaving", "order among consumers", "publish at once", "publish again",
 		}},
+		{"has a consumer hold one delivery, and does not say so", holding(1, 0), []string{"unsettled limit", "settled in any order", "a consumer leaves"}},
+		{"has a consumer hold one delivery, and says two", holding(1, 2), []string{"unsettled limit", "settled in any order"}},
+		{"has a consumer hold two deliveries, and says one", holding(2, 1), []string{"unsettled limit"}},
 		claims("has limits, and does not say so", []string{"declare what is wrong"}, func(can *carillon.Capabilities) { can.Bounded = false }),
 		{"has no limits, and says so", alterBroker(func(b *alteredBroker) {
 			b.declare = func(ctx context.Context, topics []carillon.Topic) error {

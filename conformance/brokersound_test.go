@@ -34,6 +34,8 @@ func soundBrokers() []soundBroker {
 		{"gives one delivery at a time", alterSubscriptions(func(s *alteredSubscription) {
 			s.receive = func(ctx context.Context, _ int) ([]carillon.Delivery, error) { return s.inner.Receive(ctx, 1) }
 		})},
+		{"has a consumer hold one delivery", holding(1, 1)},
+		{"has a consumer hold a few deliveries", holding(12, 12)},
 		{"fills in defaults", alterDeliveries(func(delivery *carillon.Delivery) {
 			m := &delivery.Message
 			m.SchemaVersion, m.ContentType = max(m.SchemaVersion, 1), contentType(m)
@@ -224,6 +226,18 @@ func oneClient(refusal error) BrokerOpener {
 			}
 		})
 	}
+}
+
+// holding has a consumer hold at most so many deliveries that are not settled.
+func holding(most, claimed int) BrokerOpener {
+	return alterBroker(func(b *alteredBroker) {
+		b.can.Unsettled = claimed
+		b.subscribe = func(ctx context.Context, topic, name string, options carillon.SubscribeOptions) (carillon.Subscription, error) {
+			options = options.WithDefaults()
+			options.MaxUnsettled = min(options.MaxUnsettled, most)
+			return b.join(ctx, topic, name, options)
+		}
+	})
 }
 
 // bare has no capability that it can do without.

@@ -129,6 +129,14 @@ func receive(ctx context.Context, from carillon.Subscription, count int) ([]cari
 	return all, nil
 }
 
+// holds is how many of a number of deliveries a consumer can hold unsettled.
+func (s *brokerSubject) holds(count int) int {
+	if s.can.Unsettled > 0 {
+		return min(count, s.can.Unsettled)
+	}
+	return count
+}
+
 // take collects a number of deliveries and settles each batch.
 func take(ctx context.Context, from carillon.Subscription, count int) ([]carillon.Delivery, error) {
 	var all []carillon.Delivery

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -25,7 +26,7 @@ func CapabilityTable(capabilities ...carillon.Capabilities) string {
 	}
 	heads := []string{
 		"broker", "confirmed", "ack", "order", "ordered publish", "deadline", "counted", "revocation", "probe", "bounded", "retained",
-		"transactional", "deduplication", "max payload", "losses",
+		"transactional", "unsettled", "deduplication", "max payload", "losses",
 	}
 	row(heads...)
 	table.WriteString("|" + strings.Repeat("---|", len(heads)) + "\n")
@@ -36,7 +37,7 @@ func CapabilityTable(capabilities ...carillon.Capabilities) string {
 		}
 		row(can.Broker, can.Confirm.String(), can.Ack.String(), can.Order.String(), yes(can.OrderedPublish), yes(can.Deadline),
 			yes(can.Counted), yes(can.Revocation), yes(can.Probe), yes(can.Bounded), yes(can.Retained), yes(can.Transactional),
-			timeInWords(can.Deduplication), sizeInWords(can.MaxPayload), losses)
+			numberInWords(can.Unsettled), timeInWords(can.Deduplication), sizeInWords(can.MaxPayload), losses)
 	}
 	return table.String()
 }
@@ -46,6 +47,13 @@ func yes(can bool) string {
 		return "yes"
 	}
 	return "no"
+}
+
+func numberInWords(most int) string {
+	if most == 0 {
+		return "any"
+	}
+	return strconv.Itoa(most)
 }
 
 func timeInWords(long time.Duration) string {

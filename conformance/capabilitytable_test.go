@@ -20,16 +20,16 @@ func TestCapabilityTable(t *testing.T) {
 		carillon.Capabilities{
 			Broker: "one", Confirm: carillon.ConfirmedFlushed, Ack: carillon.AckWatermark, Order: carillon.OrderShared, OrderedPublish: true,
 			Deadline: true, Counted: true, Revocation: true, Probe: true, Bounded: true, Retained: true, Transactional: true,
-			Deduplication: 2 * time.Minute, MaxPayload: 1 << 20,
+			Unsettled: 1, Deduplication: 2 * time.Minute, MaxPayload: 1 << 20,
 		},
 		carillon.Capabilities{Broker: "a|b", MaxPayload: 64_000, Deduplication: 90 * time.Second, Losses: []string{"acks=1: a broker", "no sync"}},
 		carillon.Capabilities{Broker: "c", Deduplication: 24 * time.Hour, MaxPayload: 512 << 10},
 	)
-	const want = `| broker | confirmed | ack | order | ordered publish | deadline | counted | revocation | probe | bounded | retained | transactional | deduplication | max payload | losses |
-|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|
-| one | flushed | watermark | shared | yes | yes | yes | yes | yes | yes | yes | yes | 2 min | 1 MiB | none |
-| a\|b | in memory | each | none | no | no | no | no | no | no | no | no | 1m30s | 64000 bytes | acks=1: a broker; no sync |
-| c | in memory | each | none | no | no | no | no | no | no | no | no | 24 h | 512 KiB | none |
+	const want = `| broker | confirmed | ack | order | ordered publish | deadline | counted | revocation | probe | bounded | retained | transactional | unsettled | deduplication | max payload | losses |
+|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|
+| one | flushed | watermark | shared | yes | yes | yes | yes | yes | yes | yes | yes | 1 | 2 min | 1 MiB | none |
+| a\|b | in memory | each | none | no | no | no | no | no | no | no | no | any | 1m30s | 64000 bytes | acks=1: a broker; no sync |
+| c | in memory | each | none | no | no | no | no | no | no | no | no | any | 24 h | 512 KiB | none |
 `
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("table (-want +got):\n%s", diff)
