@@ -74,7 +74,7 @@ func eachHeader(all map[string]string, yield func(string, string) bool) bool {
 	var rest map[string]string
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		switch {
-		case name == HeaderSource && all[name] != "":
+		case name == HeaderSource && all[name] != "" && all[name] != defaultSource:
 		case isAttribute(name) && !reserved(name) && all[name] != "":
 			if !yield(name, all[name]) {
 				return false

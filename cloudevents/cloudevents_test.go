@@ -41,6 +41,10 @@ func TestAttributes(t *testing.T) {
 	if diff := cmp.Diff(want, maps.Collect(cloudevents.Attributes(&plain))); diff != "" {
 		t.Errorf("a message with nothing but its name: %s", diff)
 	}
+	plain.Headers = map[string]string{"source": "carillon"}
+	if again, err := cloudevents.Message(cloudevents.Attributes(&plain), nil); err != nil || again.Headers["source"] != "carillon" {
+		t.Errorf("a message that names the default source as its own comes back with %v, error %v", again.Headers, err)
+	}
 }
 
 // TestRoundTrip writes messages in both forms and reads them back.
