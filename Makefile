@@ -42,8 +42,8 @@ test: ## Build, vet and test everything, examples included; needs nothing but Go
 .PHONY: tests
 tests:
 	$(GO) test $(TEST_FLAGS) ./...
-	@for module in interop/*/go.mod; do \
-		$(GO) -C "$$(dirname "$$module")" vet ./... && $(GO) -C "$$(dirname "$$module")" test $(TEST_FLAGS) ./... || exit 1; \
+	@for module in interop/go.mod interop/*/go.mod; do \
+		$(GO) -C "$$(dirname "$$module")" vet ./... && $(GO) -C "$$(dirname "$$module")" test -parallel 6 $(TEST_FLAGS) ./... || exit 1; \
 	done
 
 .PHONY: race
@@ -56,7 +56,7 @@ race: ## Test under the race detector; needs a C compiler
 .PHONY: nightly
 nightly: export CARILLON_NIGHTLY := 1
 nightly: ## Run the tests named Nightly at full size; takes hours
-	$(BACKENDS) $(GO) test -timeout 6h -run Nightly ./...
+	$(BACKENDS) sh -c '$(GO) test -timeout 6h -run Nightly ./... && $(GO) test -C interop -parallel 6 -timeout 6h -run Nightly ./...'
 
 .PHONY: lint
 lint: $(GOLANGCI) ## Run golangci-lint
