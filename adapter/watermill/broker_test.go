@@ -253,6 +253,61 @@ func TestPublisherThatHangs(t *testing.T) {
 	})
 }
 
+// stuck is a subscriber whose calls do not end before it is let go.
+type stuck struct {
+	*member
+	free chan struct{}
+}
+
+func (s stuck) SubscribeInitialize(topic string) error {
+	<-s.free
+	return s.member.SubscribeInitialize(topic)
+}
+
+func (s stuck) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
+	<-s.free
+	return s.member.Subscribe(ctx, topic)
+}
+
+// A subscriber that hangs holds nobody for longer than its context, and is closed once it goes on.
+func TestSubscriberThatHangs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		place, free := newGroups(1), make(chan struct{})
+		var members []stuck
+		source := func(options ...watermill.Option) *watermill.Source {
+			return watermill.PubSub(
+				func(context.Context) (message.Publisher, error) { return place, nil },
+				func(_ context.Context, _, name string) (message.Subscriber, error) {
+					members = append(members, stuck{place.subscriber(name), free})
+					return members[len(members)-1], nil
+				}, options...)
+		}
+		ctx, stop := context.WithTimeout(t.Context(), time.Second)
+		defer stop()
+		topic := carillon.Topic{Name: "orders", Subscriptions: []string{"billing"}}
+		if err := opened(t, source()).Declare(ctx, topic); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("declaring gives error %v, want the context's", err)
+		}
+		ctx, stop = context.WithTimeout(t.Context(), time.Second)
+		defer stop()
+		declaring := func(context.Context, carillon.Topic) error { return nil }
+		broker := declared(t, opened(t, source(watermill.Declaring(declaring))))
+		if _, err := broker.Subscribe(ctx, "orders", "billing", carillon.SubscribeOptions{}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("subscribing gives error %v, want the context's", err)
+		}
+		close(free)
+		synctest.Wait()
+		for i, m := range members {
+			select {
+			case <-m.closing:
+			default:
+				t.Errorf("subscriber %d of %d stays open", i+1, len(members))
+			}
+		}
+	})
+}
+
 // A subscriber that ends by itself is replaced; meanwhile receiving says that the broker is unavailable.
 func TestSubscriberThatEnds(t *testing.T) {
 	t.Parallel()

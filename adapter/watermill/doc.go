@@ -9,8 +9,8 @@
 // Delivery is at least once. A message is acknowledged to watermill when Carillon has settled it, and never before; what was not settled
 // when a consumer leaves is given back with Nack. There is more that watermill does not tell, and the caller may: what a message survives
 // once it is published ([Confirmed]), that messages come in order ([InOrder]), that they are kept without a subscription ([Retains]). What
-// nobody says is not claimed. A subscriber of watermill gives the next message once the one before is acknowledged; [Capabilities] says so
-// with Unsettled.
+// nobody says is not claimed. A subscriber of watermill gives the next message once the one before is acknowledged;
+// [carillon.Capabilities] says so with Unsettled.
 //
 // # A broker for applications of watermill
 //
@@ -26,6 +26,4 @@
 //
 // A message of watermill that is no CloudEvent is read by a [Mapping]; the default is [Plain], whose messages are written as they
 // were: UUID, metadata and payload come out as they went in.
-//
-// [Capabilities]: https://pkg.go.dev/github.com/carillon-go/carillon#Capabilities
 package watermill

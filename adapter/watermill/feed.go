@@ -64,22 +64,51 @@ func (s *Source) begin(ctx context.Context, topic, name string) (*feed, error) {
 	return f, nil
 }
 
-// subscribe gets a subscriber and subscribes with it.
+// subscribe gets a subscriber and subscribes with it. One that has not subscribed when the context ends is closed once it has.
 func (s *Source) subscribe(ctx context.Context, topic, name string) (*line, error) {
 	subscriber, err := s.subscribers(ctx, topic, name)
 	if err != nil {
 		return nil, unavailable(ctx, err)
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	messages, err := subscriber.Subscribe(running, topic)
+	at := &line{subscriber: subscriber, stop: stop}
+	err = bounded(ctx, func() (err error) {
+		if at.messages, err = subscriber.Subscribe(running, topic); err != nil {
+			at.abandon()
+		}
+		return err
+	}, at.abandon)
 	if err != nil {
 		stop()
-		if closing := subscriber.Close(); closing != nil {
-			s.log.Warn("a subscriber did not close", slog.Any("error", closing))
-		}
 		return nil, unavailable(ctx, err)
 	}
-	return &line{subscriber, messages, stop}, nil
+	return at, nil
+}
+
+// abandon closes a subscriber nobody has heard of.
+func (at *line) abandon() {
+	at.stop()
+	_ = at.subscriber.Close() // it was not of use to anybody
+}
+
+// bounded waits for a call that knows no context, as long as the context goes on. A call that is left behind is followed by another once it
+// ends.
+func bounded(ctx context.Context, call func() error, late func()) error {
+	answers := make(chan error)
+	go func() {
+		err := call()
+		select {
+		case answers <- err:
+		case <-ctx.Done():
+			late()
+		}
+	}()
+	select {
+	case err := <-answers:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // run forwards messages until the feed is closed. A subscriber that ends by itself is replaced.

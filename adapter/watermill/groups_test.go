@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
@@ -220,9 +221,10 @@ func (s *member) next(ctx context.Context, at *group, out chan<- *message.Messag
 		if ended {
 			break
 		}
-		select { // what is acknowledged while it closes may be overlooked, as it may in watermill's own
+		select {
 		case <-m.Acked():
-			settled = true
+			settled = s.write(ctx)
+			ended = !settled
 		case <-m.Nacked():
 		case <-s.closing:
 			ended = true
@@ -232,6 +234,17 @@ func (s *member) next(ctx context.Context, at *group, out chan<- *message.Messag
 	}
 	s.place.finish(at, waiting, settled)
 	return !ended
+}
+
+// write writes an acknowledgement down, which takes a moment and is given up when the subscriber is closed meanwhile, as in watermill's own.
+func (s *member) write(ctx context.Context) bool {
+	select {
+	case <-time.After(100 * time.Microsecond):
+		return true
+	case <-s.closing:
+	case <-ctx.Done():
+	}
+	return false
 }
 
 func (s *member) Close() error {

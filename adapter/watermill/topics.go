@@ -159,13 +159,16 @@ func (s *Source) prepareSubscription(ctx context.Context, topic, name string) (*
 	if err != nil {
 		return nil, unavailable(ctx, err)
 	}
-	if with, ok := subscriber.(message.SubscribeInitializer); !ok {
+	with, ok := subscriber.(message.SubscribeInitializer)
+	if !ok {
 		err = fmt.Errorf("its subscriber has no SubscribeInitialize: say how with Declaring: %w", carillon.ErrUnsupported)
-	} else if err = with.SubscribeInitialize(topic); err != nil {
-		err = unavailable(ctx, err)
+		return nil, errors.Join(err, subscriber.Close())
 	}
-	if closing := subscriber.Close(); closing != nil {
-		err = errors.Join(err, unavailable(ctx, closing))
+	err = bounded(ctx, func() error {
+		return errors.Join(with.SubscribeInitialize(topic), subscriber.Close())
+	}, func() {})
+	if err != nil {
+		return nil, unavailable(ctx, err)
 	}
-	return nil, err
+	return nil, nil
 }
