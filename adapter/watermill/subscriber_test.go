@@ -125,6 +125,7 @@ func TestClosingTheSubscriber(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(t *testing.T, s *watermill.Subscriber, stop context.CancelFunc){
 		"Close": func(t *testing.T, s *watermill.Subscriber, _ context.CancelFunc) {
+			t.Helper()
 			var closing sync.WaitGroup
 			for range 2 {
 				closing.Go(func() {
