@@ -24,7 +24,7 @@ type ClientOption func(*Client)
 
 // Remote has the commands and queries that a topic carries handled by the service that serves it: they are sent and asked through the
 // service's own bus, as if their handlers were here. name is the name of the service that asks; its processes share it, and on stores of
-// their own each has one of its own: replies go to topics that begin with it.
+// their own each has one of its own: replies go to topics that begin with it. Where several services run as one, the first one's serves.
 //
 // A caller waits until its context's deadline, or as long as [Timeout] says; the deadline travels, and a request that is met later is
 // not carried out. A command is carried out once per id, also when it is sent again with cqrs.WithID, and is then answered with

@@ -169,19 +169,27 @@ func (s *service) handle(ctx context.Context, d *delivery, settle func()) {
 // respond carries a request out and publishes what it is answered with. The request of a stream is settled before that begins: begun
 // again elsewhere it would be another stream.
 func (s *service) respond(ctx context.Context, m *carillon.Message, known messageType, carried bool, replyTo string, settle func()) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	var result any
 	err := fmt.Errorf("topic %q carries no %q: %w", s.topic.Name(), m.Type, carillon.ErrUnknownType)
 	if carried {
-		result, err = s.dispatch(ctx, m, known)
+		err = guarded(func() (err error) {
+			result, err = s.dispatch(ctx, m, known)
+			return err
+		})
+	}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return // the service stops, and the request comes again
 	}
 	if err == nil && known.answer != nil && known.answer.stream != nil {
 		settle()
-		s.stream(ctx, m, known, replyTo, result)
+		s.stream(ctx, stop, m, known, replyTo, result)
 		return
 	}
 	reply := s.newReply(m)
 	if err == nil {
-		err = s.encode(ctx, &reply, known, result)
+		err = guarded(func() error { return s.encode(ctx, &reply, known, result) })
 	}
 	if err != nil {
 		s.problem(&reply, m, err)
@@ -256,13 +264,18 @@ func (s *service) problem(reply, m *carillon.Message, err error) {
 	reply.Headers[headerProblem], reply.Payload, reply.ContentType = name, body, carillon.ContentTypeJSON
 }
 
-// dispatch decodes a request and hands it to the bus.
-func (s *service) dispatch(ctx context.Context, m *carillon.Message, known messageType) (result any, err error) {
+// guarded turns a panic into an error.
+func guarded(do func() error) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			err = &consume.PanicError{Value: cause, Stack: string(debug.Stack())}
 		}
 	}()
+	return do()
+}
+
+// dispatch decodes a request and hands it to the bus.
+func (s *service) dispatch(ctx context.Context, m *carillon.Message, known messageType) (any, error) {
 	whole, err := s.topic.redeem(ctx, m)
 	if err != nil {
 		return nil, err

@@ -21,8 +21,8 @@ const (
 	// for a sign of the caller; both in a request.
 	headerWindow   = "streamwindow"
 	headerPatience = "streampatience"
-	// headerPart numbers the parts from 1, headerRun tells one answer from another. The last part says in headerEnd how many there were
-	// before it, and has no value.
+	// headerPart numbers the parts from 1, headerRun tells one answer from another. Part 0 says that the answer has begun, and the last in
+	// headerEnd how many there were before it: these two have no value.
 	headerPart = "streampart"
 	headerRun  = "streamrun"
 	headerEnd  = "streamend"
@@ -208,6 +208,9 @@ func (in *inward) receive(ctx context.Context, m *carillon.Message, yield func(a
 func (in *inward) hold(reply *carillon.Message) error {
 	in.begin(reply)
 	number, err := strconv.Atoi(reply.Headers[headerPart])
+	if err == nil && number == 0 {
+		return nil
+	}
 	if err != nil || number > in.next+2*streamWindow {
 		return fmt.Errorf("part %q of the answer to %q comes after part %d: %w", reply.Headers[headerPart], in.asks.name, in.next-1, ErrInterrupted)
 	}

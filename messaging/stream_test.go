@@ -267,3 +267,39 @@ func TestASlowLoop(t *testing.T) {
 		stopBank()
 	})
 }
+
+// TestAQuietHandlerIsStopped leaves a stream whose handler waits for something: its context ends.
+func TestAQuietHandlerIsStopped(t *testing.T) {
+	t.Parallel()
+	for _, first := range []int{0, 1} {
+		t.Run(strconv.Itoa(first)+" parts", func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s, topic := inMemory(), countsTopic()
+				var waited time.Duration
+				quiet := asked("count", func(ctx context.Context, _ count) (iter.Seq2[int, error], error) {
+					return func(yield func(int, error) bool) {
+						began := time.Now()
+						for n := range first {
+							yield(n, nil)
+						}
+						<-ctx.Done()
+						waited = time.Since(began)
+					}, nil
+				})
+				_, stopBank := s.node(t, quiet, messaging.Serve("bank", topic))
+				shop, stopShop := s.node(t, messaging.Remote("shop", topic, messaging.Timeout(3*time.Second)))
+				numbers, err := counted(t, shop.bus, count{})
+				if len(numbers) != first || !errors.Is(err, carillon.ErrTimeout) {
+					t.Errorf("%v, error %v", numbers, err)
+				}
+				elapse(time.Second)
+				if waited != 3*time.Second {
+					t.Errorf("the handler was stopped after %v", waited)
+				}
+				stopShop()
+				stopBank()
+			})
+		})
+	}
+}

@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"strconv"
 	"sync"
 	"time"
 
 	"github.com/carillon-go/carillon"
-	"github.com/carillon-go/carillon/consume"
 	"github.com/carillon-go/carillon/internal/ids"
 )
 
@@ -26,7 +24,9 @@ type outward struct {
 
 	window   int
 	patience time.Duration
+	alive    *time.Timer // ends the stream when the caller has given no sign for too long
 	queue    chan carillon.Message
+	stop     func() // ends the handler's context
 
 	mu      sync.Mutex
 	had     int // parts the caller has had
@@ -40,11 +40,10 @@ var errStopped = errors.New("the caller has stopped the stream")
 // streamBatch is how many parts are published in one call at most.
 const streamBatch = 16
 
-// stream publishes the parts of an answer.
-func (s *service) stream(ctx context.Context, m *carillon.Message, known messageType, replyTo string, result any) {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	o := &outward{service: s, request: m, known: known, replyTo: replyTo, run: ids.New(), changed: make(chan struct{}, 1)}
+// stream publishes the parts of an answer. The first tells the caller who answers, before the handler has anything. stop ends the handler's
+// context.
+func (s *service) stream(ctx context.Context, stop func(), m *carillon.Message, known messageType, replyTo string, result any) {
+	o := &outward{service: s, request: m, known: known, replyTo: replyTo, run: ids.New(), stop: stop, changed: make(chan struct{}, 1)}
 	o.window, o.patience = bounds(m)
 	o.queue = make(chan carillon.Message, o.window)
 	topic, err := s.engine.address.listen(ctx, m.ID, o)
@@ -54,12 +53,23 @@ func (s *service) stream(ctx context.Context, m *carillon.Message, known message
 	}
 	o.topic = topic
 	defer s.engine.address.unlisten(m.ID)
+	o.mu.Lock()
+	o.alive = time.AfterFunc(o.patience, func() {
+		s.drop(m, "stream ended, its caller gives no sign")
+		o.end()
+	})
+	o.mu.Unlock()
+	defer o.alive.Stop()
 	published := make(chan struct{})
 	go func() {
 		defer close(published)
-		o.publish(ctx, stop)
+		o.publish(ctx)
 	}()
-	sent, err := o.produce(ctx, result)
+	begin := o.part(0)
+	begin.Payload = []byte("{}")
+	o.queue <- begin
+	sent := 0
+	err = guarded(func() error { return o.produce(ctx, result, &sent) })
 	if !errors.Is(err, errStopped) && ctx.Err() == nil {
 		end := o.part(sent + 1)
 		end.Headers[headerEnd], end.Payload = strconv.Itoa(sent), []byte("{}")
@@ -70,6 +80,22 @@ func (s *service) stream(ctx context.Context, m *carillon.Message, known message
 	}
 	close(o.queue)
 	<-published
+}
+
+// end stops the handler.
+func (o *outward) end() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.stopped = true
+	o.wake()
+	o.stop()
+}
+
+func (o *outward) wake() {
+	select {
+	case o.changed <- struct{}{}:
+	default:
+	}
 }
 
 // bounds reads how many parts may be under way, and how long a sign of the caller may take.
@@ -110,16 +136,19 @@ func (o *outward) signal(m *carillon.Message) {
 	if m.Headers[headerRun] != o.run {
 		return
 	}
+	if m.Headers[headerStop] != "" {
+		o.end()
+		return
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if had, err := strconv.Atoi(m.Headers[headerCredit]); err == nil {
 		o.had = max(o.had, had)
 	}
-	o.stopped = o.stopped || m.Headers[headerStop] != ""
-	select {
-	case o.changed <- struct{}{}:
-	default:
+	if o.alive != nil && !o.stopped {
+		o.alive.Reset(o.patience)
 	}
+	o.wake()
 }
 
 // part makes the nth part.
@@ -130,31 +159,26 @@ func (o *outward) part(n int) carillon.Message {
 	return m
 }
 
-// produce queues the parts that the handler yields, as far as the caller's window allows.
-func (o *outward) produce(ctx context.Context, result any) (sent int, err error) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			err = &consume.PanicError{Value: cause, Stack: string(debug.Stack())}
-		}
-	}()
+// produce queues the parts that the handler yields, as far as the caller's window allows, and counts them.
+func (o *outward) produce(ctx context.Context, result any, sent *int) error {
 	for value, err := range o.known.answer.stream.each(result) {
 		if err != nil {
-			return sent, err
+			return err
 		}
-		part := o.part(sent + 1)
+		part := o.part(*sent + 1)
 		if err := o.encode(ctx, &part, o.known, value); err != nil {
-			return sent, fmt.Errorf("part %d: %w", sent+1, err)
+			return fmt.Errorf("part %d: %w", *sent+1, err)
 		}
-		if err := o.room(ctx, sent+1); err != nil {
-			return sent, err
+		if err := o.room(ctx, *sent+1); err != nil {
+			return err
 		}
 		o.queue <- part
-		sent++
+		*sent++
 	}
-	return sent, nil
+	return nil
 }
 
-// room waits until a part fits into the window. It gives up when the caller does, or does not say anything for too long.
+// room waits until a part fits into the window, or the caller wants no more.
 func (o *outward) room(ctx context.Context, n int) error {
 	for {
 		o.mu.Lock()
@@ -166,20 +190,15 @@ func (o *outward) room(ctx context.Context, n int) error {
 		case fits:
 			return nil
 		}
-		patience := time.NewTimer(o.patience)
 		select {
 		case <-o.changed:
 		case <-ctx.Done():
-		case <-patience.C:
-			o.drop(o.request, "stream ended, its caller takes nothing")
-			return errStopped
 		}
-		patience.Stop()
 	}
 }
 
 // publish publishes what is queued, several parts together where several wait. When it fails it stops the handler.
-func (o *outward) publish(ctx context.Context, stop func()) {
+func (o *outward) publish(ctx context.Context) {
 	failed := false
 	for first := range o.queue {
 		parts := []carillon.Message{first}
@@ -194,7 +213,10 @@ func (o *outward) publish(ctx context.Context, stop func()) {
 		err := patiently(ctx, o.engine.logger, "publish a stream", func() error { return o.engine.broker.Publish(ctx, o.replyTo, parts) })
 		if err != nil {
 			failed = true
-			stop()
+			if ctx.Err() != nil {
+				continue // nobody wants them
+			}
+			o.end()
 			o.drop(o.request, "stream ended, its parts cannot be published", slog.Any("error", err))
 		}
 	}
