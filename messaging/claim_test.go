@@ -59,6 +59,7 @@ func (w *watched) Get(ctx context.Context, reference string) ([]byte, error) {
 func TestLargePayloads(t *testing.T) {
 	t.Parallel()
 	eachSite(t, func(t *testing.T, s site) {
+		t.Helper()
 		place := &watched{Blobs: filesystem.Directory(t.TempDir())}
 		scans := scansTopic(place)
 		copies := messaging.NewTopic("copies", messaging.Document[scan]("copy"), messaging.ClaimCheck(1<<10, place))
@@ -104,6 +105,7 @@ func TestLargePayloads(t *testing.T) {
 func TestLargeAnswers(t *testing.T) {
 	t.Parallel()
 	eachSite(t, func(t *testing.T, s site) {
+		t.Helper()
 		pages := bytes.Repeat([]byte("x"), large)
 		find := asked("scan.find", func(context.Context, balance) (scan, error) { return scan{"found", pages}, nil })
 		for name, topic := range map[string]*messaging.Topic{"with": scansTopic(filesystem.Directory(t.TempDir())), "without": messaging.NewTopic(

@@ -29,6 +29,7 @@ func branch(pence int, err error) part {
 func TestGather(t *testing.T) {
 	t.Parallel()
 	eachSite(t, func(t *testing.T, s site) {
+		t.Helper()
 		balances := balancesTopic()
 		s.node(t, branch(1, nil), messaging.Serve("north", balances))
 		s.node(t, branch(2, nil), messaging.Serve("south", balances))

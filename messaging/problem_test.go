@@ -34,7 +34,7 @@ func TestEveryErrorTravels(t *testing.T) {
 		reply := &carillon.Message{Headers: map[string]string{headerProblem: name, headerResponder: "bank"}, Payload: body}
 		got := errorOf(reply)
 		for _, other := range problems() {
-			if errors.Is(got, other.err) != (other.err == sent.err) {
+			if errors.Is(got, other.err) != (other.name == sent.name) {
 				t.Errorf("%s arrived as %v, which is %s: %t", sent.name, got, other.name, errors.Is(got, other.err))
 			}
 		}

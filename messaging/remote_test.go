@@ -86,6 +86,7 @@ func failure(how string) error {
 func TestTheSameDispatch(t *testing.T) {
 	t.Parallel()
 	eachSite(t, func(t *testing.T, s site) {
+		t.Helper()
 		requests := requestsTopic()
 		s.node(t, append(owing(), accounts(), messaging.Serve("bank", requests))...)
 		shop, _ := s.node(t, messaging.Remote("shop", requests))

@@ -48,6 +48,7 @@ func TestExchangeOverServers(t *testing.T) {
 			return kafka.Brokers([]string{address}, kafka.Prefix(prefix))
 		}),
 		"postgres": func(t *testing.T) site {
+			t.Helper()
 			url := backends.Variable(t, backends.Postgres)
 			source := postgres.URL(url, postgres.Schema(backends.Schema(t, url)))
 			return site{store: func() carillon.Store {

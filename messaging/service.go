@@ -147,7 +147,7 @@ func (s *service) handle(ctx context.Context, d *delivery, settle func()) {
 	}
 	deadline, ok := deadlineOf(m)
 	if !ok || !isReplyTopic(replyTo) || m.Headers[headerID] == "" {
-		s.drop(m, "request dropped, it does not say who waits for how long")
+		s.drop(m, "it does not say who waits for how long", nil)
 		settle()
 		return
 	}
@@ -197,11 +197,11 @@ func (s *service) respond(ctx context.Context, m *carillon.Message, known messag
 	s.reply(ctx, m, replyTo, reply)
 }
 
-func (s *service) drop(m *carillon.Message, why string, attributes ...any) {
+// drop counts and logs a request that nobody is answered for.
+func (s *service) drop(m *carillon.Message, why string, cause error) {
 	s.engine.counts.unanswered.Add(1)
-	s.engine.logger.Warn(why, append([]any{
-		slog.String("server", s.name), slog.String("type", m.Type), slog.String("id", m.ID), slog.String("reply to", m.Headers[headerReplyTo]),
-	}, attributes...)...)
+	s.engine.logger.Warn("request not answered", slog.String("why", why), slog.String("server", s.name), slog.String("type", m.Type),
+		slog.String("id", m.ID), slog.String("reply to", m.Headers[headerReplyTo]), slog.Any("error", cause))
 }
 
 // carryOut carries out a command that asks for no reply, until it succeeds or is parked.
@@ -293,6 +293,6 @@ func (s *service) reply(ctx context.Context, m *carillon.Message, replyTo string
 		return s.engine.broker.Publish(ctx, replyTo, []carillon.Message{reply})
 	})
 	if err != nil {
-		s.drop(m, "reply not published, the caller waits in vain", slog.Any("error", err))
+		s.drop(m, "the reply was not published", err)
 	}
 }

@@ -74,6 +74,7 @@ func counted(t *testing.T, bus *cqrs.Bus, q count) (numbers []int, err error) {
 func TestStreams(t *testing.T) {
 	t.Parallel()
 	eachSite(t, func(t *testing.T, s site) {
+		t.Helper()
 		topic := countsTopic()
 		var c counting
 		bank, _ := s.node(t, c.endpoint(), messaging.Serve("bank", topic))
@@ -103,6 +104,7 @@ func TestStreams(t *testing.T) {
 func TestLeavingAStream(t *testing.T) {
 	t.Parallel()
 	eachSite(t, func(t *testing.T, s site) {
+		t.Helper()
 		topic := countsTopic()
 		var c counting
 		s.node(t, c.endpoint(), messaging.Serve("bank", topic))
@@ -205,6 +207,9 @@ func TestPartsThatGoAstray(t *testing.T) {
 				numbers, err := counted(t, shop.bus, count{To: 200})
 				if !slices.Equal(numbers, upTo(test.got)) || errors.Is(err, messaging.ErrInterrupted) != test.broken || errors.Is(err, carillon.ErrTimeout) != test.broken {
 					t.Errorf("%d numbers came, want %d; error %v", len(numbers), test.got, err)
+				}
+				if late := shop.Counts().Late; test.name == "twice" && late < 200 {
+					t.Errorf("%d repeats were dropped, want 200", late)
 				}
 				elapse(time.Minute)
 				if c.ended.Load() != 1 {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strconv"
 	"sync"
 	"time"
@@ -48,14 +47,14 @@ func (s *service) stream(ctx context.Context, stop func(), m *carillon.Message, 
 	o.queue = make(chan carillon.Message, o.window)
 	topic, err := s.engine.address.listen(ctx, m.ID, o)
 	if err != nil {
-		s.drop(m, "stream not begun, this service has no topic for signals", slog.Any("error", err))
+		s.drop(m, "the stream has not begun", err)
 		return
 	}
 	o.topic = topic
 	defer s.engine.address.unlisten(m.ID)
 	o.mu.Lock()
 	o.alive = time.AfterFunc(o.patience, func() {
-		s.drop(m, "stream ended, its caller gives no sign")
+		s.drop(m, "the caller of the stream gives no sign", nil)
 		o.end()
 	})
 	o.mu.Unlock()
@@ -217,7 +216,7 @@ func (o *outward) publish(ctx context.Context) {
 				continue // nobody wants them
 			}
 			o.end()
-			o.drop(o.request, "stream ended, its parts cannot be published", slog.Any("error", err))
+			o.drop(o.request, "parts of the stream were not published", err)
 		}
 	}
 }

@@ -3,8 +3,6 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"log"
 	"os"
 	"time"
@@ -30,14 +28,14 @@ func scansIn(directory string) *messaging.Topic {
 		messaging.Retention(30*24*time.Hour))
 }
 
-func run(ctx context.Context, out io.Writer, directory string) error {
+func run(ctx context.Context, out *log.Logger, directory string) error {
 	broker, scans, done := memory.Volatile(), scansIn(directory), make(chan Scan, 1)
 	return exchange.Together(ctx, func(ctx context.Context, scanner *app.Running) error {
 		if err := scanner.Messages.Publish(ctx, scans, Scan{Name: "contract", Pages: make([]byte, 5<<20)}); err != nil {
 			return err
 		}
 		scan := <-done
-		fmt.Fprintf(out, "%s has arrived with %d bytes\n", scan.Name, len(scan.Pages))
+		out.Printf("%s has arrived with %d bytes", scan.Name, len(scan.Pages))
 		return nil
 	},
 		exchange.Service(broker, scans),
@@ -52,7 +50,7 @@ func main() {
 	directory, err := os.MkdirTemp("", "scans")
 	if err == nil {
 		defer os.RemoveAll(directory)
-		err = run(context.Background(), os.Stdout, directory)
+		err = run(context.Background(), log.New(os.Stdout, "", 0), directory)
 	}
 	if err != nil {
 		log.Print(err)

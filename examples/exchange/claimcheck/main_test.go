@@ -1,6 +1,7 @@
 package main
 
 import (
+	"log"
 	"strings"
 	"testing"
 )
@@ -8,7 +9,7 @@ import (
 func TestRun(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	if err := run(t.Context(), &out, t.TempDir()); err != nil {
+	if err := run(t.Context(), log.New(&out, "", 0), t.TempDir()); err != nil {
 		t.Fatal(err)
 	}
 	const want = `contract has arrived with 5242880 bytes

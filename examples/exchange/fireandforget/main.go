@@ -3,8 +3,6 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"log"
 	"os"
 
@@ -35,14 +33,14 @@ func mailing(sent chan<- string) []carillon.Describer {
 	}
 }
 
-func run(ctx context.Context, out io.Writer) error {
+func run(ctx context.Context, out *log.Logger) error {
 	broker, sent := memory.Volatile(), make(chan string, 10)
 	return exchange.Together(ctx, func(ctx context.Context, shop *app.Running) error {
 		if err := shop.Messages.Publish(ctx, receipts, SendReceipt{Order: "order-1"}); err != nil {
 			return err
 		}
-		fmt.Fprintln(out, "the receipt is on its way")
-		fmt.Fprintln(out, "the receipt is sent for", <-sent)
+		out.Println("the receipt is on its way")
+		out.Println("the receipt is sent for", <-sent)
 		return nil
 	},
 		exchange.Service(broker, receipts),
@@ -50,7 +48,7 @@ func run(ctx context.Context, out io.Writer) error {
 }
 
 func main() {
-	if err := run(context.Background(), os.Stdout); err != nil {
+	if err := run(context.Background(), log.New(os.Stdout, "", 0)); err != nil {
 		log.Fatal(err)
 	}
 }

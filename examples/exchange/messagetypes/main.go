@@ -4,7 +4,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"log"
 	"os"
 	"slices"
@@ -64,11 +63,11 @@ func town(heard chan<- string) *messaging.Consumer {
 		messaging.On(func(_ context.Context, tx *messaging.Tx, _ Score) error { return hear(tx) }))
 }
 
-func run(ctx context.Context, out io.Writer) error {
+func run(ctx context.Context, out *log.Logger) error {
 	broker, heard := memory.Volatile(), make(chan string, 10)
 	return exchange.Together(ctx, func(ctx context.Context, ringer *app.Running) error {
 		_, err := ringer.Bus.Send(ctx, RingBell{})
-		fmt.Fprintln(out, "a command may be rejected:", err)
+		out.Println("a command may be rejected:", err)
 		if _, err = ringer.Bus.Send(ctx, RingBell{Tower: "north"}); err != nil {
 			return err
 		}
@@ -76,14 +75,14 @@ func run(ctx context.Context, out io.Writer) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintln(out, "a query has an answer:", rung)
+		out.Println("a query has an answer:", rung)
 		for _, message := range []any{BellRung{Tower: "north"}, Score{Notes: []string{"c", "e", "g"}}} {
 			if err := ringer.Messages.Publish(ctx, news, message); err != nil {
 				return err
 			}
 		}
 		for _, line := range slices.Sorted(slices.Values([]string{<-heard, <-heard})) {
-			fmt.Fprintln(out, line)
+			out.Println(line)
 		}
 		return nil
 	},
@@ -93,7 +92,7 @@ func run(ctx context.Context, out io.Writer) error {
 }
 
 func main() {
-	if err := run(context.Background(), os.Stdout); err != nil {
+	if err := run(context.Background(), log.New(os.Stdout, "", 0)); err != nil {
 		log.Fatal(err)
 	}
 }

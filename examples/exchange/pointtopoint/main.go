@@ -4,7 +4,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"log"
 	"os"
 
@@ -31,7 +30,7 @@ func packer(number int, packed chan<- int) *messaging.Consumer {
 		}))
 }
 
-func run(ctx context.Context, out io.Writer) error {
+func run(ctx context.Context, out *log.Logger) error {
 	const work = 100
 	broker, packed := memory.Volatile(), make(chan int, work)
 	return exchange.Together(ctx, func(ctx context.Context, shop *app.Running) error {
@@ -44,7 +43,7 @@ func run(ctx context.Context, out io.Writer) error {
 		for range work {
 			share[<-packed]++
 		}
-		fmt.Fprintf(out, "%d parcels were packed by %d packers\n", share[1]+share[2], len(share))
+		out.Printf("%d parcels were packed by %d packers", share[1]+share[2], len(share))
 		return nil
 	},
 		exchange.Service(broker, parcels),
@@ -53,7 +52,7 @@ func run(ctx context.Context, out io.Writer) error {
 }
 
 func main() {
-	if err := run(context.Background(), os.Stdout); err != nil {
+	if err := run(context.Background(), log.New(os.Stdout, "", 0)); err != nil {
 		log.Fatal(err)
 	}
 }

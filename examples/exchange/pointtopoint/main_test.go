@@ -1,6 +1,7 @@
 package main
 
 import (
+	"log"
 	"strings"
 	"testing"
 )
@@ -8,7 +9,7 @@ import (
 func TestRun(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	if err := run(t.Context(), &out); err != nil {
+	if err := run(t.Context(), log.New(&out, "", 0)); err != nil {
 		t.Fatal(err)
 	}
 	const want = `100 parcels were packed by 2 packers

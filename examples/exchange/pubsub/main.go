@@ -4,7 +4,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"log"
 	"os"
 	"slices"
@@ -32,7 +31,7 @@ func subscriber(name string, done chan<- string) *messaging.Consumer {
 		}))
 }
 
-func run(ctx context.Context, out io.Writer) error {
+func run(ctx context.Context, out *log.Logger) error {
 	broker, done := memory.Volatile(), make(chan string, 100)
 	return exchange.Together(ctx, func(ctx context.Context, shop *app.Running) error {
 		for _, id := range []string{"order-1", "order-2"} {
@@ -45,7 +44,7 @@ func run(ctx context.Context, out io.Writer) error {
 			seen[i] = <-done
 		}
 		for _, line := range slices.Sorted(slices.Values(seen)) {
-			fmt.Fprintln(out, line)
+			out.Println(line)
 		}
 		return nil
 	},
@@ -55,7 +54,7 @@ func run(ctx context.Context, out io.Writer) error {
 }
 
 func main() {
-	if err := run(context.Background(), os.Stdout); err != nil {
+	if err := run(context.Background(), log.New(os.Stdout, "", 0)); err != nil {
 		log.Fatal(err)
 	}
 }

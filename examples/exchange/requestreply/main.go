@@ -3,8 +3,6 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"log"
 	"os"
 	"time"
@@ -63,25 +61,25 @@ func warehouse() []carillon.Describer {
 }
 
 // order knows nothing of where its requests are handled.
-func order(ctx context.Context, bus *cqrs.Bus, out io.Writer) error {
+func order(ctx context.Context, bus *cqrs.Bus, out *log.Logger) error {
 	ctx, done := context.WithTimeout(ctx, 5*time.Second) // the deadline travels
 	defer done()
 	for _, id := range []string{"order-1", "order-2", "order-3"} {
 		reserved, err := bus.Send(ctx, Reserve{Product: "bell", Order: id}, cqrs.WithID("reserve-"+id))
 		if err != nil {
-			fmt.Fprintln(out, id, "is rejected:", err)
+			out.Println(id, "is rejected:", err)
 			continue
 		}
 		stock, err := cqrs.Ask[Stock](ctx, bus, StockOf{Product: "bell"}, cqrs.After(reserved.Last)) // reads its own write
 		if err != nil {
 			return err
 		}
-		fmt.Fprintln(out, id, "is one of", stock.Orders)
+		out.Println(id, "is one of", stock.Orders)
 	}
 	return nil
 }
 
-func run(ctx context.Context, out io.Writer, apart bool) error {
+func run(ctx context.Context, out *log.Logger, apart bool) error {
 	ordering := func(ctx context.Context, shop *app.Running) error { return order(ctx, shop.Bus, out) }
 	broker := memory.Volatile()
 	if !apart {
@@ -93,7 +91,7 @@ func run(ctx context.Context, out io.Writer, apart bool) error {
 }
 
 func main() {
-	if err := run(context.Background(), os.Stdout, true); err != nil {
+	if err := run(context.Background(), log.New(os.Stdout, "", 0), true); err != nil {
 		log.Fatal(err)
 	}
 }

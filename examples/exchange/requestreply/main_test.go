@@ -1,6 +1,7 @@
 package main
 
 import (
+	"log"
 	"strings"
 	"testing"
 )
@@ -12,7 +13,7 @@ func TestRun(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var out strings.Builder
-			if err := run(t.Context(), &out, apart); err != nil {
+			if err := run(t.Context(), log.New(&out, "", 0), apart); err != nil {
 				t.Fatal(err)
 			}
 			const want = `order-1 is one of 1

@@ -4,8 +4,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"log"
 	"os"
 	"time"
@@ -43,7 +41,7 @@ func supplier(name string, pence int, after time.Duration) []carillon.Describer 
 }
 
 // best asks everybody, and takes the lowest price of those that came.
-func best(ctx context.Context, messages *messaging.Engine, out io.Writer, suppliers ...string) error {
+func best(ctx context.Context, messages *messaging.Engine, out *log.Logger, suppliers ...string) error {
 	ctx, done := context.WithTimeout(ctx, 500*time.Millisecond)
 	defer done()
 	answers, err := messaging.Gather[Price](ctx, messages, prices, PriceOf{Product: "bell"}, messaging.ExpectFrom(suppliers...))
@@ -57,14 +55,14 @@ func best(ctx context.Context, messages *messaging.Engine, out io.Writer, suppli
 			lowest = answer
 		}
 	}
-	fmt.Fprintf(out, "%s asks %d pence, the lowest of %d prices\n", lowest.From, lowest.Value.Pence, len(answers))
+	out.Printf("%s asks %d pence, the lowest of %d prices", lowest.From, lowest.Value.Pence, len(answers))
 	if late {
-		fmt.Fprintln(out, "no answer from", partial.Missing)
+		out.Println("no answer from", partial.Missing)
 	}
 	return nil
 }
 
-func run(ctx context.Context, out io.Writer) error {
+func run(ctx context.Context, out *log.Logger) error {
 	broker := memory.Volatile()
 	return exchange.Together(ctx, func(ctx context.Context, shop *app.Running) error {
 		return best(ctx, shop.Messages, out, "acme", "bells", "chimes")
@@ -76,7 +74,7 @@ func run(ctx context.Context, out io.Writer) error {
 }
 
 func main() {
-	if err := run(context.Background(), os.Stdout); err != nil {
+	if err := run(context.Background(), log.New(os.Stdout, "", 0)); err != nil {
 		log.Fatal(err)
 	}
 }

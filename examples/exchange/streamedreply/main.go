@@ -4,7 +4,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"iter"
 	"log"
 	"os"
@@ -47,11 +46,11 @@ func firstAbove(ctx context.Context, bus *cqrs.Bus, celsius int) (Reading, error
 	return Reading{}, fmt.Errorf("it does not get warmer than %d", celsius)
 }
 
-func run(ctx context.Context, out io.Writer) error {
+func run(ctx context.Context, out *log.Logger) error {
 	broker := memory.Volatile()
 	return exchange.Together(ctx, func(ctx context.Context, shop *app.Running) error {
 		reading, err := firstAbove(ctx, shop.Bus, 400)
-		fmt.Fprintln(out, "the first reading above 400:", reading.Celsius)
+		out.Println("the first reading above 400:", reading.Celsius)
 		return err
 	},
 		exchange.Service(broker, messaging.Remote("alarm", readings)),
@@ -59,7 +58,7 @@ func run(ctx context.Context, out io.Writer) error {
 }
 
 func main() {
-	if err := run(context.Background(), os.Stdout); err != nil {
+	if err := run(context.Background(), log.New(os.Stdout, "", 0)); err != nil {
 		log.Fatal(err)
 	}
 }
