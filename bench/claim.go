@@ -88,6 +88,18 @@ func ratio(of string, over ...string) func(outcome) (spread, string) {
 	}
 }
 
+// factRatio is something else a side measured over the same of another, repetition by repetition.
+func factRatio(name, of, over string) func(outcome) (spread, string) {
+	return func(o outcome) (spread, string) {
+		upper, lower := o.side(of).results, o.side(over).results
+		values := make([]float64, len(upper))
+		for i := range upper {
+			values[i] = upper[i].facts[name] / lower[i].facts[name]
+		}
+		return spreadOf(values), over
+	}
+}
+
 // fixed is a value measured once, before the runs.
 func fixed(value float64) func(outcome) (spread, string) {
 	return func(outcome) (spread, string) { return spreadOf([]float64{value}), "" }

@@ -10,11 +10,12 @@ type handGroup struct {
 	stopped  chan struct{}
 }
 
-// handRequest is one caller's append. A caller has one and uses it again.
+// handRequest is one caller's append to a log, or messages to a topic. A caller has one and uses it again.
 type handRequest struct {
 	stream  string
 	version int64
 	payload []byte
+	parcels []parcel
 	err     error
 	done    chan struct{}
 }

@@ -20,6 +20,7 @@ type machine struct {
 	Go         string `json:"go"`
 	SQLite     string `json:"sqlite"`
 	PostgreSQL string `json:"postgresql,omitempty"` // empty when there is none
+	Brokers    string `json:"brokers,omitempty"`    // likewise
 	Filesystem string `json:"filesystem"`
 }
 
@@ -31,10 +32,15 @@ func describeMachine(ctx context.Context, dir, postgres string) (machine, error)
 		return machine{}, err
 	}
 	server, err := postgresVersion(ctx, postgres)
+	if err != nil {
+		return machine{}, err
+	}
+	brokers, err := brokerVersions(ctx)
 	return machine{
 		CPU: field("/proc/cpuinfo", "model name"), Cores: runtime.NumCPU(),
 		Kernel: runtime.GOOS + "/" + runtime.GOARCH + " " + line("/proc/sys/kernel/osrelease"),
-		Go:     strings.TrimPrefix(runtime.Version(), "go"), SQLite: version, PostgreSQL: server, Filesystem: filesystem(dir),
+		Go:     strings.TrimPrefix(runtime.Version(), "go"), SQLite: version, PostgreSQL: server, Brokers: brokers,
+		Filesystem: filesystem(dir),
 	}, err
 }
 
@@ -43,6 +49,9 @@ func (m machine) String() string {
 	text := fmt.Sprintf("%s, %d cores, %s, Go %s, SQLite %s, %s", m.CPU, m.Cores, m.Kernel, m.Go, m.SQLite, m.Filesystem)
 	if m.PostgreSQL != "" {
 		text += ", PostgreSQL " + m.PostgreSQL
+	}
+	if m.Brokers != "" {
+		text += ", " + m.Brokers
 	}
 	return text
 }

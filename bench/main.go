@@ -46,6 +46,20 @@ func contests() []entry {
 		{"pg-rebuild", pgRebuilds},
 		{"pg-processes", pgProcesses},
 		{"consume", consumers},
+		{"in-process", inProcess},
+		{"sqlite-topic", sqliteTopics},
+		{"pg-topic", pgTopics},
+		{"jetstream", jetStreams},
+		{"jetstream-later", jetStreamsLater},
+		{"rabbitmq", rabbitMQ},
+		{"redis", redisStreams},
+		{"kafka", kafkaTopics},
+		{"sqlite-relay", relays(onSQLite, false)},
+		{"sqlite-relay-later", relays(onSQLite, true)},
+		{"pg-relay", relays(onPostgreSQL, false)},
+		{"pg-relay-later", relays(onPostgreSQL, true)},
+		{"sqlite-inbox", inboxes(onSQLite)},
+		{"pg-inbox", inboxes(onPostgreSQL)},
 	}
 }
 

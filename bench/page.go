@@ -38,6 +38,7 @@ func (r *report) pageMachine(b *strings.Builder) {
 		{"Go", r.Machine.Go},
 		{"SQLite", r.Machine.SQLite + ", WAL, synchronous=FULL"},
 		{"PostgreSQL", r.Machine.postgresSettings()},
+		{"brokers", r.Machine.brokerSettings()},
 		{"filesystem", r.Machine.Filesystem},
 		{"runs", fmt.Sprintf("%d of each side, by turns; %g s each, or once through the log or the file", r.Repetitions, r.Seconds)},
 	}
@@ -49,6 +50,13 @@ func (m machine) postgresSettings() string {
 		return "none"
 	}
 	return m.PostgreSQL + ", fsync=on, synchronous_commit=on, on the same machine"
+}
+
+func (m machine) brokerSettings() string {
+	if m.Brokers == "" {
+		return "none"
+	}
+	return m.Brokers + ", as scripts/backends sets them up: Redis and NATS flush every message, unless a row says later"
 }
 
 func (r *report) pageRatios(b *strings.Builder) {
@@ -86,7 +94,7 @@ func (r *report) pageRates(b *strings.Builder) {
 func (r *report) pageLimits(b *strings.Builder) {
 	b.WriteString("## What each side does\n\nThe sides by hand are what somebody competent writes without a framework, on the same driver:\n" +
 		"github.com/ncruces/go-sqlite3 by its low-level API, with the same pragmas and page size, in files of their own; and\n" +
-		"github.com/jackc/pgx/v5, in schemas of their own of the same server. Each checks versions as the product does. Every run ends with a count of what is in the file, or a comparison of what was read.\n\n")
+		"github.com/jackc/pgx/v5, in schemas of their own of the same server; and nats.go, amqp091-go, go-redis and franz-go. Each log checks versions as the product does. Every run ends with a count of what is in the file, or a comparison of what was read.\n\n")
 	seen := make(map[string]bool)
 	for _, rate := range r.Rates {
 		if line := fmt.Sprintf("- %s: %s.\n", rate.Side, rate.What); !seen[line] {
@@ -108,6 +116,10 @@ func (r *report) pageCautions(b *strings.Builder) {
 - Carillon keeps the states of hot streams and so loads none of them here. The rows that load every time are beside.
 - Long logs are built without flushes before the clock starts, and are in the page cache when it does.
 - The processors' time of what runs on PostgreSQL is that of the client alone, and the server shares the machine with it.
+- Between publisher and handler 256 messages are outstanding, on every side: so many are published and not handled. The same process
+  publishes and handles; the server has the same two processors.
+- By hand a message carries an id and its type. The product's carry a CloudEvent's attributes, which is more for a server to move.
+- What the product acknowledges, or a table by hand, is noted within milliseconds, not at once: after a crash it comes again.
 - hallgren's store makes one event durable at a time, which is what its interface allows.
 `)
 }

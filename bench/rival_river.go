@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivermigrate"
@@ -21,31 +22,42 @@ type riverJob struct{ OrderPlaced }
 // Kind names the job to River.
 func (riverJob) Kind() string { return orderPlaced }
 
+// riverTables makes River's tables in a new schema, and connections that find them.
+func riverTables(ctx context.Context, d *pgDatabase, schema string) (*pgxpool.Pool, error) {
+	if err := d.exec(ctx, "CREATE SCHEMA "+schema); err != nil {
+		return nil, err
+	}
+	pool, err := d.pool(ctx, schema, riverCallers)
+	if err != nil {
+		return nil, err
+	}
+	migrator, err := rivermigrate.New(riverpgxv5.New(pool), &rivermigrate.Config{Schema: schema})
+	if err == nil {
+		_, err = migrator.Migrate(ctx, rivermigrate.DirectionUp, nil)
+	}
+	if err == nil {
+		err = (&pgHandLog{pool: pool}).connect(ctx, riverCallers)
+	}
+	if err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return pool, nil
+}
+
 // riverInserts lets callers insert jobs, one a transaction, and counts what the table holds.
 func riverInserts(ctx context.Context, d *pgDatabase, duration time.Duration) (got result, err error) {
 	schema := d.name()
-	if err := d.exec(ctx, "CREATE SCHEMA "+schema); err != nil {
-		return result{}, err
-	}
-	defer func() { err = errors.Join(err, d.drop(schema)) }()
-	pool, err := d.pool(ctx, schema, riverCallers)
+	pool, err := riverTables(ctx, d, schema)
 	if err != nil {
 		return result{}, err
 	}
-	defer pool.Close()
-	driver := riverpgxv5.New(pool)
-	migrator, err := rivermigrate.New(driver, &rivermigrate.Config{Schema: schema})
+	defer func() {
+		pool.Close()
+		err = errors.Join(err, d.drop(schema))
+	}()
+	client, err := river.NewClient[pgx.Tx](riverpgxv5.New(pool), &river.Config{Schema: schema})
 	if err != nil {
-		return result{}, err
-	}
-	if _, err := migrator.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
-		return result{}, err
-	}
-	client, err := river.NewClient[pgx.Tx](driver, &river.Config{Schema: schema})
-	if err != nil {
-		return result{}, err
-	}
-	if err := (&pgHandLog{pool: pool}).connect(ctx, riverCallers); err != nil {
 		return result{}, err
 	}
 	job := riverJob{orderFor(1, customerKey(1))}
