@@ -70,11 +70,10 @@ type relaying struct {
 
 // openRelaying is a server that flushes every message, or one of its own that flushes later.
 func openRelaying(ctx context.Context, w *workspace, later bool) (_ *relaying, stop func() error, err error) {
-	r := &relaying{}
-	stop = func() error { return nil }
+	r, stopServer := &relaying{}, func() error { return nil }
 	if later {
 		r.options = []adapter.Option{adapter.FlushedLater()}
-		r.url, stop, err = startNATS(ctx, w)
+		r.url, stopServer, err = startNATS(ctx, w)
 	} else {
 		r.url, err = server(natsURL)
 	}
@@ -82,9 +81,9 @@ func openRelaying(ctx context.Context, w *workspace, later bool) (_ *relaying, s
 		return nil, nil, err
 	}
 	if r.hand, err = dialJetStream(r.url, fresh()); err != nil {
-		return nil, nil, errors.Join(err, stop())
+		return nil, nil, errors.Join(err, stopServer())
 	}
-	return r, func() error { return errors.Join(r.hand.close(), stop()) }, nil
+	return r, func() error { return errors.Join(r.hand.close(), stopServer()) }, nil
 }
 
 // count returns how many messages a stream has. One that is not there has none.

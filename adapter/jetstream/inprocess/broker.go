@@ -17,11 +17,20 @@ import (
 type broker struct {
 	carillon.Broker // nil until the client is there
 	carillon.Prober
-	carillon.Refillable
+	made
 	lock   *flock.Flock
 	server *server.Server
 	once   sync.Once
 }
+
+// made is a client that says when a topic was made.
+type made interface {
+	Made(ctx context.Context, topic string) (string, error)
+}
+
+// Incarnation tells one making of a topic from the next. An external server has nothing of the kind: it is not refilled, and the store
+// need not keep what that has confirmed.
+func (b *broker) Incarnation(ctx context.Context, topic string) (string, error) { return b.Made(ctx, topic) }
 
 func (b *broker) start(ctx context.Context, s Source) error {
 	srv, err := server.NewServer(s.serverOptions())
@@ -49,7 +58,7 @@ func (b *broker) start(ctx context.Context, s Source) error {
 	}
 	b.Broker = client
 	b.Prober, _ = client.(carillon.Prober)
-	b.Refillable, _ = client.(carillon.Refillable)
+	b.made, _ = client.(made)
 	return nil
 }
 

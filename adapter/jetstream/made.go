@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// Incarnation says when a topic, and the bucket with its subscriptions, were made: afterwards nothing of what was before is there.
-func (b *broker) Incarnation(ctx context.Context, topic string) (string, error) {
+// Made says when a topic, and the bucket with its subscriptions, were made: afterwards nothing of what was before is there.
+func (b *broker) Made(ctx context.Context, topic string) (string, error) {
 	bounded, leave, err := b.enter(ctx)
 	if err != nil {
 		return "", err
