@@ -30,7 +30,9 @@ type made interface {
 
 // Incarnation tells one making of a topic from the next. An external server has nothing of the kind: it is not refilled, and the store
 // need not keep what that has confirmed.
-func (b *broker) Incarnation(ctx context.Context, topic string) (string, error) { return b.Made(ctx, topic) }
+func (b *broker) Incarnation(ctx context.Context, topic string) (string, error) {
+	return b.Made(ctx, topic)
+}
 
 func (b *broker) start(ctx context.Context, s Source) error {
 	srv, err := server.NewServer(s.serverOptions())
