@@ -32,8 +32,9 @@ type ActivityKind uint8
 const (
 	// ActivityRequest answers an HTTP request. Its name is the route.
 	ActivityRequest ActivityKind = iota
-	// ActivityCommand and ActivityQuery handle a command or a query. Their name is its type.
+	// ActivityCommand handles a command. Its name is the command's type.
 	ActivityCommand
+	// ActivityQuery handles a query. Its name is the query's type.
 	ActivityQuery
 	// ActivityAppend is an append as its caller sees it: the wait for its turn, and its commit.
 	ActivityAppend
@@ -90,9 +91,9 @@ const (
 	ReadingOutbox
 	// ReadingBacklog is how many messages of a topic a consumer has not settled.
 	ReadingBacklog
-	// ReadingParkedKeys is how many keys of a consumer, projection or reactor are parked, ReadingDeadLetters how many messages or events
-	// that makes.
+	// ReadingParkedKeys is how many keys of a consumer, projection or reactor are parked.
 	ReadingParkedKeys
+	// ReadingDeadLetters is how many messages or events of a consumer, projection or reactor are parked.
 	ReadingDeadLetters
 	// ReadingBreaker is 1 for the state that a circuit breaker is in, and 0 for the others.
 	ReadingBreaker

@@ -22,6 +22,10 @@ func TestWithoutAnObserverNothingIsPaid(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer store.Close()
+	elsewhere := carillon.Topic{Name: "notes", Subscriptions: []string{"elsewhere"}}
+	if err := store.(carillon.BrokerStore).Broker().Declare(t.Context(), elsewhere); err != nil {
+		t.Fatal(err)
+	}
 	log := eventlog.New(store.Log())
 	contract, err := cqrs.NewContract(cqrs.Command("note", func(context.Context, *carillon.Message, jotted) (carillon.Appended, error) {
 		return carillon.Appended{}, nil

@@ -40,9 +40,11 @@ func billing(orders *messaging.Topic) *messaging.Consumer {
 
 // read is a document as far as tests look at it.
 type read struct {
-	AsyncAPI   string
-	Servers    map[string]map[string]string
-	Channels   map[string]struct{ Messages map[string]struct{ Headers struct{ Required []string } } }
+	AsyncAPI string
+	Servers  map[string]map[string]string
+	Channels map[string]struct {
+		Messages map[string]struct{ Headers struct{ Required []string } }
+	}
 	Operations map[string]struct {
 		Action   string
 		Messages []map[string]string

@@ -14,7 +14,7 @@ type base struct {
 	Number int64 `json:"number"`
 }
 
-type secret struct{ hidden int }
+type secret struct{ _ int }
 
 type decoded struct {
 	base

@@ -134,10 +134,10 @@ func label(all []attribute.KeyValue) (text string) {
 	failure := ""
 	for _, a := range all {
 		if a.Key == "error.type" {
-			failure = " " + a.Value.Emit()
+			failure = " " + a.Value.String()
 			continue
 		}
-		text += " " + a.Value.Emit()
+		text += " " + a.Value.String()
 	}
 	return text + failure
 }

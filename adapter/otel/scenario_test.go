@@ -214,7 +214,7 @@ func (o observed) text() string {
 	for _, span := range o.spans.GetSpans() {
 		fmt.Fprintln(&text, span.Name, span.Status, span.SpanContext.TraceState(), len(span.Events))
 		for _, a := range span.Attributes {
-			fmt.Fprintln(&text, a.Key, a.Value.Emit())
+			fmt.Fprintln(&text, a.Key, a.Value.String())
 		}
 		for _, event := range span.Events {
 			fmt.Fprintln(&text, event.Name, event.Attributes)

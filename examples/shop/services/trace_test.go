@@ -181,15 +181,18 @@ func TestOneTrace(t *testing.T) {
 		run  func(t *testing.T, exported spans)
 		want []string
 	}{
-		{"memory", func(t *testing.T, exported spans) { together(t, exported, memory.Volatile()) }, wholeTrace("memory", "")},
+		{"memory", func(t *testing.T, exported spans) { t.Helper(); together(t, exported, memory.Volatile()) }, wholeTrace("memory", "")},
 		{"SQLite", func(t *testing.T, exported spans) {
+			t.Helper()
 			together(t, exported, sqlite.File(filepath.Join(t.TempDir(), "shop.db")))
 		}, wholeTrace("sqlite", "")},
-		{"apart", func(t *testing.T, exported spans) { apart(t, exported, memory.Volatile()) }, wholeTrace("sqlite", "memory")},
+		{"apart", func(t *testing.T, exported spans) { t.Helper(); apart(t, exported, memory.Volatile()) }, wholeTrace("sqlite", "memory")},
 		{"NATS", func(t *testing.T, exported spans) {
+			t.Helper()
 			apart(t, exported, jetstream.Server(backends.Variable(t, backends.NATS), jetstream.Prefix(prefix())))
 		}, wholeTrace("sqlite", "nats_jetstream")},
 		{"Redis", func(t *testing.T, exported spans) {
+			t.Helper()
 			apart(t, exported, redisstream.Server(backends.Variable(t, backends.Redis), redisstream.Prefix(prefix())))
 		}, wholeTrace("sqlite", "redis_streams")},
 	} {
