@@ -101,7 +101,7 @@ func order(t *testing.T, exported spans, all ...*app.Running) {
 	if answer.Code != http.StatusCreated {
 		t.Fatalf("%d: %s", answer.Code, answer.Body)
 	}
-	await(t, services.Progress{Payments: 1, Paid: 25_000, Shipments: 1, Units: 1, Notifications: 1}, all...)
+	await(t, services.Progress{Payments: 1, Paid: 25_000, Shipments: 1, Reservations: 1, Units: 1, Notifications: 1}, all...)
 	last := func(span tracetest.SpanStub) bool { return span.Name == "process shipments" }
 	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 	defer stop()
