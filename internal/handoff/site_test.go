@@ -83,7 +83,8 @@ func newFileSite(t testing.TB) *site {
 	return s
 }
 
-// open opens the site for the test, and makes the table of effects.
+// open opens the site for the test, and makes the table of effects and the subscriptions: a subscription has what is published once it is
+// declared, and producers may be faster than consumers.
 func (s *site) open(t testing.TB) {
 	t.Helper()
 	if s.directory == "" {
@@ -98,6 +99,11 @@ func (s *site) open(t testing.TB) {
 		if s.broker, err = opener.OpenBroker(t.Context()); err != nil {
 			t.Fatal(err)
 		}
+	}
+	err = s.broker.Declare(t.Context(), carillon.Topic{Name: "orders", Subscriptions: []string{billing}},
+		carillon.Topic{Name: "bills", Subscriptions: []string{archive}})
+	if err != nil {
+		t.Fatal(err)
 	}
 	s.db = store.(carillon.SQLReader).ReadSQL()
 	table := `CREATE TABLE IF NOT EXISTS ` + s.effects() + ` (seq bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY, stage text, account text, n bigint)`
