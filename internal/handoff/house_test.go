@@ -42,11 +42,12 @@ type slot struct {
 	point   string // where it is to die
 }
 
-// newHouse has four producers, half of which append and forward, and four consumers.
-func newHouse(t *testing.T, site *site, pace time.Duration) *house {
+// newHouse has four producers, half of which append and forward, and four consumers. Of those that come to a named point so many die there,
+// beginning with the first processes.
+func newHouse(t *testing.T, site *site, pace time.Duration, hits int) *house {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
-	h := &house{t: t, site: site, stop: stop, counts: make(map[string]int), queued: make(map[string][]string)}
+	h := &house{t: t, site: site, stop: stop, counts: make(map[string]int), queued: queue(hits, site.place.broker() != nil)}
 	t.Cleanup(h.close)
 	for _, task := range []string{"publish", "append", "publish", "append"} {
 		j := site.producer(task)
@@ -186,25 +187,30 @@ func (h *house) again(role, point string) {
 	h.queued[role] = append(h.queued[role], point)
 }
 
-// points has every named point be hit so many times, and returns when all were.
-func (h *house) points(hits int) {
+// queue lists the points that are to be hit so many times, by role.
+func queue(hits int, relays bool) map[string][]string {
+	queued := make(map[string][]string)
+	for range hits {
+		for _, role := range []string{"publish", "append", "consume"} {
+			points := producerPoints
+			switch role {
+			case "append":
+				points = slices.Concat(producerPoints, appenderPoints)
+			case "consume":
+				points = consumerPoints
+			}
+			queued[role] = append(queued[role], points...)
+			if relays {
+				queued[role] = append(queued[role], relayPoints...)
+			}
+		}
+	}
+	return queued
+}
+
+// points returns when every named point was hit as often as it is to be.
+func (h *house) points() {
 	h.t.Helper()
-	wanted := map[string][]string{"publish": producerPoints, "append": slices.Concat(producerPoints, appenderPoints), "consume": consumerPoints}
-	if h.site.place.broker() != nil {
-		for role := range wanted {
-			wanted[role] = slices.Concat(wanted[role], relayPoints)
-		}
-	}
-	h.mu.Lock()
-	for role, points := range wanted {
-		for range hits {
-			h.queued[role] = append(h.queued[role], points...)
-		}
-	}
-	h.mu.Unlock()
-	for _, s := range h.slots { // the next that is started in its place has a point to die at
-		s.kill()
-	}
 	moved, last := time.Now(), -1
 	nudged := moved
 	for {
