@@ -60,7 +60,7 @@ func restarted(t *testing.T, site *site, restarts int, countsShutdown bool) (par
 	var jobs []job
 	for _, task := range []string{"publish", "append", "publish", "append"} {
 		j := site.producer(task)
-		j.Pace = 40 * time.Millisecond
+		j.Pace = 200 * time.Millisecond
 		jobs = append(jobs, j)
 	}
 	for range 4 {

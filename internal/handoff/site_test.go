@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/internal/backends"
+	"github.com/carillon-go/carillon/internal/processes"
 )
 
 // deadline is how long the messages of a process that died wait for another at most, where the broker goes by it.
@@ -96,15 +98,15 @@ func (s *site) open(t testing.TB) {
 	}
 	s.store, s.broker = store, store.(carillon.BrokerStore).Broker()
 	if opener := s.place.broker(); opener != nil {
-		if s.broker, err = opener.OpenBroker(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		patiently(t, func() (err error) {
+			s.broker, err = opener.OpenBroker(t.Context())
+			return err
+		})
 	}
-	err = s.broker.Declare(t.Context(), carillon.Topic{Name: "orders", Subscriptions: []string{billing}},
-		carillon.Topic{Name: "bills", Subscriptions: []string{archive}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	patiently(t, func() error {
+		return s.broker.Declare(t.Context(), carillon.Topic{Name: "orders", Subscriptions: []string{billing}},
+			carillon.Topic{Name: "bills", Subscriptions: []string{archive}})
+	})
 	s.db = store.(carillon.SQLReader).ReadSQL()
 	table := `CREATE TABLE IF NOT EXISTS ` + s.effects() + ` (seq bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY, stage text, account text, n bigint)`
 	if s.Broker == sqliteBroker {
@@ -118,6 +120,18 @@ func (s *site) open(t testing.TB) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.close(t) })
+}
+
+// patiently tries again what a server that has much to do does not answer in time.
+func patiently(t testing.TB, try func() error) {
+	t.Helper()
+	processes.Await(t, "the broker answers", func() bool {
+		err := try()
+		if err != nil && !errors.Is(err, carillon.ErrUnavailable) {
+			t.Fatal(err)
+		}
+		return err == nil
+	})
 }
 
 // close closes what the test has opened.
