@@ -32,7 +32,7 @@ func TestKilled(t *testing.T) {
 	}
 	sideBySide(t, brokers, func(t *testing.T, broker string) {
 		t.Helper()
-		testKilled(t, broker, size{ids: 1000, rounds: 6, hits: 1, pace: 200 * time.Millisecond})
+		testKilled(t, broker, size{ids: 1000, rounds: 6, hits: 1, pace: 400 * time.Millisecond})
 	})
 }
 
