@@ -127,10 +127,14 @@ func patiently(t testing.TB, try func() error) {
 	t.Helper()
 	processes.Await(t, "the broker answers", func() bool {
 		err := try()
-		if err != nil && !errors.Is(err, carillon.ErrUnavailable) {
+		switch {
+		case err == nil:
+			return true
+		case !errors.Is(err, carillon.ErrUnavailable):
 			t.Fatal(err)
 		}
-		return err == nil
+		t.Logf("trying again: %v", err)
+		return false
 	})
 }
 
