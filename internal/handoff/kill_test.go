@@ -23,8 +23,7 @@ func sideBySide(t *testing.T, names []string, run func(t *testing.T, name string
 	running.Wait()
 }
 
-// By day each broker has six rounds, in one of which it is killed and in one the store, and each named point is hit once. On two cores that
-// takes most of a minute.
+// By day each broker has six rounds, in one of which it is killed and in one the store, and each named point is hit once.
 func TestKilled(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
