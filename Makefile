@@ -8,6 +8,8 @@ TEST_FLAGS ?=
 # What `make race` tests, and with which flags; -short lowers the rounds.
 RACE_PACKAGES ?= ./...
 RACE_FLAGS ?= -timeout 30m
+# Packages whose tests run many processes against the clock: one after the other, when nothing else runs.
+ALONE := /internal/(faultproxy|handoff)$$
 # Runs a command with real servers, as far as they can be had, and says what it skipped. Without bash there are none.
 BACKENDS := $(if $(shell command -v bash),scripts/backends run)
 # Arguments of `make bench`.
@@ -41,7 +43,8 @@ test: ## Build, vet and test everything, examples included; needs nothing but Go
 # What `make test` runs with the servers at hand: the module, and those beside it that exchange messages with other software.
 .PHONY: tests
 tests:
-	$(GO) test $(TEST_FLAGS) ./...
+	$(GO) test $(TEST_FLAGS) $$($(GO) list ./... | grep -vE '$(ALONE)')
+	$(GO) test $(TEST_FLAGS) -p 1 $$($(GO) list ./... | grep -E '$(ALONE)')
 	@for module in interop/go.mod interop/*/go.mod; do \
 		$(GO) -C "$$(dirname "$$module")" vet ./... && $(GO) -C "$$(dirname "$$module")" test -parallel 6 $(TEST_FLAGS) ./... || exit 1; \
 	done
