@@ -12,6 +12,11 @@ import (
 // A consumer without an inbox dies after a commit and before the delivery is settled: effects happen twice, and the verdict says so.
 func TestWithoutInbox(t *testing.T) {
 	t.Parallel()
+	withoutInbox(t, quick)
+}
+
+func withoutInbox(t *testing.T, brokers []string) {
+	t.Helper()
 	cluster := newCluster(t)
 	sideBySide(t, brokers, func(t *testing.T, broker string) {
 		t.Helper()
@@ -25,6 +30,19 @@ func TestWithoutInbox(t *testing.T) {
 // A consumer that settles deliveries before it handles them dies between the two: effects are missing, and the verdict says so.
 func TestEarlyAck(t *testing.T) {
 	t.Parallel()
+	earlyAck(t, quick)
+}
+
+// The controls on every broker.
+func TestControlsNightly(t *testing.T) {
+	processes.Nightly(t)
+	withoutInbox(t, brokers)
+	earlyAck(t, brokers)
+	pausedWithoutInbox(t, brokers)
+}
+
+func earlyAck(t *testing.T, brokers []string) {
+	t.Helper()
 	cluster := newCluster(t)
 	sideBySide(t, brokers, func(t *testing.T, broker string) {
 		t.Helper()

@@ -31,6 +31,11 @@ func TestPausedConsumer(t *testing.T) {
 // The same where nobody is told that a delivery is lost, and the inbox lets everything through.
 func TestPausedConsumerWithoutInbox(t *testing.T) {
 	t.Parallel()
+	pausedWithoutInbox(t, quick)
+}
+
+func pausedWithoutInbox(t *testing.T, brokers []string) {
+	t.Helper()
 	cluster := newCluster(t)
 	sideBySide(t, brokers, func(t *testing.T, broker string) {
 		t.Helper()

@@ -14,11 +14,11 @@ import (
 // stopLimit is how long a service may take to stop: handlers have ten seconds.
 const stopLimit = 10 * time.Second
 
-// By day two producers and two consumers are restarted twice each, under 32 orders a second; nightly it is four of both.
+// By day two producers and two consumers are restarted twice each, under 32 orders a second; by night four of both, on all brokers.
 func TestRollingRestarts(t *testing.T) {
 	t.Parallel()
 	cluster := newCluster(t)
-	sideBySide(t, brokers, func(t *testing.T, broker string) {
+	sideBySide(t, quick, func(t *testing.T, broker string) {
 		t.Helper()
 		site := newSite(t, cluster, broker)
 		faultlessRestarts(t, site, 2, 8)
