@@ -136,7 +136,8 @@ func lastMatch() LogOpener {
 				if !ok || conflict.Guard != carillon.GuardCondition {
 					continue
 				}
-				events, _, err := walk(ctx, log.inner, batch[i].Condition.Query, batch[i].Condition.After, 1000)
+				done := context.WithoutCancel(ctx) // what was appended was appended, whoever stops waiting
+				events, _, err := walk(done, log.inner, batch[i].Condition.Query, batch[i].Condition.After, 1000)
 				if err != nil {
 					return nil, err
 				}
