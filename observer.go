@@ -44,11 +44,13 @@ const (
 	ActivityCreate
 	// ActivitySend hands messages to a topic: of a broker, or of the store, from where they go on.
 	ActivitySend
-	// ActivityReceive takes messages from a broker, ActivitySettle settles them. Neither includes a wait for messages.
+	// ActivityReceive takes messages from a broker, without the wait for them.
 	ActivityReceive
+	// ActivitySettle settles messages.
 	ActivitySettle
-	// ActivityProcess handles one message, or tries to; ActivityProcessBatch is the transaction that several messages share.
+	// ActivityProcess handles one message, or tries to.
 	ActivityProcess
+	// ActivityProcessBatch is the transaction that several messages share.
 	ActivityProcessBatch
 	// ActivityRetry handles a parked message once more.
 	ActivityRetry
