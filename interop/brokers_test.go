@@ -2,7 +2,6 @@ package interop
 
 import (
 	"crypto/rand"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -55,12 +54,4 @@ func opened(t *testing.T, open func(t testing.TB) carillon.BrokerOpener) carillo
 		}
 	})
 	return broker
-}
-
-// nightly skips what takes long.
-func nightly(t *testing.T) {
-	t.Helper()
-	if os.Getenv("CARILLON_NIGHTLY") != "1" {
-		t.Skip("it runs with CARILLON_NIGHTLY=1")
-	}
 }

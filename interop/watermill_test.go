@@ -9,6 +9,7 @@ import (
 
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/adapter/watermill"
+	"github.com/carillon-go/carillon/internal/processes"
 )
 
 // TestWatermill runs watermill's suite for its own adapters over the brokers, with the counts it has for slow ones.
@@ -19,7 +20,7 @@ func TestWatermill(t *testing.T) {
 
 // TestNightlyWatermill runs it at full size.
 func TestNightlyWatermill(t *testing.T) {
-	nightly(t)
+	processes.Nightly(t)
 	watermillSuite(t, func(*tests.Features) {})
 }
 

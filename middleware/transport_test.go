@@ -34,7 +34,7 @@ func TestTransportRetriesWhatMayBeRepeated(t *testing.T) {
 		{name: "post with a key", method: http.MethodPost, body: strings.NewReader("x"), key: "1", status: 503, want: 3},
 		{name: "a body that is gone", method: http.MethodPut, body: io.MultiReader(strings.NewReader("x")), status: 503, want: 1},
 		{name: "not found", method: http.MethodGet, status: 404, want: 1},
-		{name: "not implemented", method: http.MethodGet, status: 501, want: 1},
+		{name: "501", method: http.MethodGet, status: 501, want: 1},
 		{name: "too many", method: http.MethodGet, status: 429, want: 3},
 		{name: "later", method: http.MethodGet, status: 429, retryAfter: "2", want: 3},
 		{name: "much later", method: http.MethodGet, status: 429, retryAfter: "3", want: 1},

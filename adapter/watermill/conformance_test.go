@@ -2,7 +2,6 @@ package watermill_test
 
 import (
 	"context"
-	"os"
 	"testing"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -44,10 +43,7 @@ func TestConformanceInOrder(t *testing.T) {
 }
 
 // Without order there may be several subscribers for each consumer, which holds as many deliveries.
-func TestNightlyConformanceInParallel(t *testing.T) {
-	if os.Getenv("CARILLON_NIGHTLY") == "" {
-		t.Skip("waits for half a minute; make nightly runs it")
-	}
+func TestConformanceInParallel(t *testing.T) {
 	t.Parallel()
 	const subscribers = 12
 	conformance.Broker(t, func(testing.TB) carillon.BrokerOpener {

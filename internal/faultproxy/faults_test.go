@@ -1,7 +1,6 @@
 package faultproxy_test
 
 import (
-	"os"
 	"strconv"
 	"testing"
 	"time"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/carillon-go/carillon/internal/backends"
 	"github.com/carillon-go/carillon/internal/faultproxy"
+	"github.com/carillon-go/carillon/internal/processes"
 )
 
 // The bounds. A call of the port takes its limit at most, and what waits behind another twice that; the rest is for a busy machine.
@@ -50,10 +50,8 @@ func TestFaultsBetweenServiceAndBroker(t *testing.T) {
 
 // TestNightlyFaultsBetweenServiceAndBroker has the faults come again and again, and last longer each time.
 func TestNightlyFaultsBetweenServiceAndBroker(t *testing.T) {
+	processes.Nightly(t)
 	t.Parallel()
-	if os.Getenv("CARILLON_NIGHTLY") != "1" {
-		t.Skip("it runs with CARILLON_NIGHTLY=1")
-	}
 	for _, b := range brokers() {
 		t.Run(b.name, func(t *testing.T) {
 			t.Parallel()

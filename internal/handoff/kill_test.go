@@ -31,9 +31,6 @@ func sideBySide(t *testing.T, names []string, run func(t *testing.T, name string
 // hit once; Kafka and RabbitMQ have four rounds.
 func TestKilled(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("it takes servers of its own, and most of a minute; left out by -short")
-	}
 	sideBySide(t, brokers, func(t *testing.T, broker string) {
 		t.Helper()
 		day := size{ids: 1000, rounds: 6, hits: 1, pace: 400 * time.Millisecond}

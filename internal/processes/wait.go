@@ -4,21 +4,12 @@ package processes
 
 import (
 	"context"
-	"os"
 	"testing"
 	"time"
 )
 
 // Patience is how long a test waits for what must come.
 const Patience = 60 * time.Second
-
-// Nightly skips a test of full size by day.
-func Nightly(t testing.TB) {
-	t.Helper()
-	if os.Getenv("CARILLON_NIGHTLY") != "1" {
-		t.Skip("it runs with CARILLON_NIGHTLY=1")
-	}
-}
 
 // Rest waits, and reports whether the context still runs.
 func Rest(ctx context.Context, pause time.Duration) bool {
