@@ -12,6 +12,7 @@ import (
 
 	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/driver"
+	"github.com/ncruces/go-sqlite3/vfs"
 
 	"github.com/carillon-go/carillon"
 )
@@ -22,6 +23,7 @@ type writer struct {
 	names  *typeNames
 
 	mu       sync.Mutex
+	files    string // SQLite's name for the layer over files
 	db       *sql.DB
 	session  *sql.Conn   // holds the connection, and runs the statements of SQL projections
 	conn     *connection // the same connection, without database/sql in between
@@ -41,11 +43,12 @@ func openWriter(ctx context.Context, source Source, names *typeNames) (*writer, 
 }
 
 func (w *writer) open(ctx context.Context) error {
-	var parameters []string
-	if w.source.vfs != "" {
-		parameters = append(parameters, "vfs="+w.source.vfs)
+	files, err := registerWALFiles(w.source.vfs)
+	if err != nil {
+		return err
 	}
-	db, err := driver.Open(uri(w.source.path, parameters...), w.configure)
+	w.files = files
+	db, err := driver.Open(uri(w.source.path, "vfs="+files), w.configure)
 	if err != nil {
 		return err
 	}
@@ -215,6 +218,7 @@ func (w *writer) release() error {
 		err = errors.Join(err, w.db.Close())
 		w.db = nil
 	}
+	vfs.Unregister(w.files)
 	return err
 }
 
