@@ -121,7 +121,10 @@ func (w *keyedWorker[S]) apply(ctx context.Context, batch eventlog.Batch, from c
 // foldOrPark folds an event, or parks it: one that fails, and one whose key is parked. An error is the store's.
 func (w *keyedWorker[S]) foldOrPark(ctx context.Context, entry *eventlog.Entry) error {
 	f, ok := w.model.folds[entry.Type]
-	unknown := w.nobodyKnows(entry.Recorded)
+	var unknown error
+	if !ok {
+		unknown = w.nobodyKnows(entry.Recorded)
+	}
 	if !ok && unknown == nil || f.entity && !w.part.holds(entityKey(entry.Recorded)) || len(w.keys) > 0 && w.behind(entry.Recorded) {
 		return nil
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -19,6 +20,8 @@ const (
 	pageBytes = 1 << 20
 	// maxRoom bounds the events that room is made for before there are so many: callers ask for about as many as they expect.
 	maxRoom = 2048
+	// textBytes is about how much text of neighbouring events shares one piece of memory.
+	textBytes = 8 << 10
 )
 
 const (
@@ -114,18 +117,25 @@ type collector struct {
 	size   int
 	more   bool
 	slab   []byte
-	text   []byte
+
+	typ      int64 // the number of the last event's type
+	typeName string
+	text     []byte // the texts of the last events, which are not set yet
+	ends     []textEnds
 }
+
+// textEnds are where an event's texts end among those of a [collector]; they follow one another.
+type textEnds struct{ id, metadata, stream int }
 
 // errFull ends a statement early.
 var errFull = errors.New("page full")
 
 func (c *collector) collect(text string, bind func(*sqlite3.Stmt) error) error {
 	err := c.conn.query(text, bind, c.add)
-	if errors.Is(err, errFull) {
-		return nil
+	if err != nil && !errors.Is(err, errFull) {
+		return err
 	}
-	return err
+	return c.settle()
 }
 
 // stream collects the next events of a stream.
@@ -144,45 +154,75 @@ func (c *collector) add(stmt *sqlite3.Stmt) error {
 	if c.events == nil {
 		c.events = make([]carillon.Recorded, 0, min(c.limit, c.room))
 	}
-	c.events = append(c.events, carillon.Recorded{})
+	if len(c.events) == cap(c.events) {
+		c.events = slices.Grow(c.events, len(c.events))
+	}
+	c.events = c.events[:len(c.events)+1] // which is zero
 	event := &c.events[len(c.events)-1]
 	if err := c.scan(stmt, event); err != nil {
 		return err
 	}
-	if len(c.query.Items) > 0 && !c.query.Matches(event.Type, event.Tags) {
-		c.events = c.events[:len(c.events)-1]
-		return nil
+	if len(c.query.Items) > 0 {
+		if err := c.settle(); err != nil {
+			return err
+		}
+		if !c.query.Matches(event.Type, event.Tags) {
+			*event = carillon.Recorded{}
+			c.events = c.events[:len(c.events)-1]
+			return nil
+		}
 	}
 	c.size += len(event.Payload)
 	return nil
 }
 
-// scan fills in an event. Its own texts share one piece of memory.
+// scan fills in an event but for its texts, which [collector.settle] sets.
 func (c *collector) scan(stmt *sqlite3.Stmt, event *carillon.Recorded) error {
-	typ, err := c.names.name(c.conn, stmt.ColumnInt64(2))
-	if err != nil {
-		return err
+	if typ := stmt.ColumnInt64(2); typ != c.typ {
+		name, err := c.names.name(c.conn, typ)
+		if err != nil {
+			return err
+		}
+		c.typ, c.typeName = typ, name
 	}
-	c.text = appendID(c.text[:0], stmt, 3)
-	id := len(c.text)
+	event.Type = c.typeName
+	event.Position = carillon.Position(stmt.ColumnInt64(0))
+	event.Stream, event.Version = c.own, stmt.ColumnInt64(1)
+	event.Time = time.UnixMicro(stmt.ColumnInt64(4)).UTC()
+	event.Payload = c.payload(stmt.ColumnRawBlob(6))
+
+	var ends textEnds
+	c.text = appendID(c.text, stmt, 3)
+	ends.id = len(c.text)
 	c.text = append(c.text, stmt.ColumnRawBlob(5)...)
-	metadata := len(c.text)
+	ends.metadata = len(c.text)
 	if c.own == "" {
 		c.text = append(c.text, stmt.ColumnRawBlob(7)...)
 	}
-	text := string(c.text)
+	ends.stream = len(c.text)
+	c.ends = append(c.ends, ends)
+	if len(c.text) < textBytes {
+		return nil
+	}
+	return c.settle()
+}
 
-	event.Position = carillon.Position(stmt.ColumnInt64(0))
-	event.Stream, event.Version = c.own, stmt.ColumnInt64(1)
-	if c.own == "" {
-		event.Stream = text[metadata:]
+// settle sets the texts of the last events. Neighbours share memory.
+func (c *collector) settle() error {
+	text, start := string(c.text), 0
+	last := c.events[len(c.events)-len(c.ends):]
+	for i, ends := range c.ends {
+		event := &last[i]
+		event.ID = text[start:ends.id]
+		if err := envelope.Parse(text[ends.id:ends.metadata], &event.Message); err != nil {
+			return fmt.Errorf("event at position %d: %w", event.Position, err)
+		}
+		if c.own == "" {
+			event.Stream = text[ends.metadata:ends.stream]
+		}
+		start = ends.stream
 	}
-	event.Type, event.ID = typ, text[:id]
-	event.Time = time.UnixMicro(stmt.ColumnInt64(4)).UTC()
-	if err := envelope.Parse(text[id:metadata], &event.Message); err != nil {
-		return fmt.Errorf("event at position %d: %w", event.Position, err)
-	}
-	event.Payload = c.payload(stmt.ColumnRawBlob(6))
+	c.text, c.ends = c.text[:0], c.ends[:0]
 	return nil
 }
 
