@@ -153,6 +153,15 @@ type PublishError struct {
 	Cause error
 }
 
+// Unconfirmed says of so many messages that those from one on were not confirmed, as a [*PublishError].
+func Unconfirmed(from, count int, cause error) error {
+	e := &PublishError{Unconfirmed: make([]int, max(count-from, 0)), Cause: cause}
+	for i := range e.Unconfirmed {
+		e.Unconfirmed[i] = from + i
+	}
+	return e
+}
+
 func (e *PublishError) Error() string {
 	return fmt.Sprintf("%d messages not confirmed: %v", len(e.Unconfirmed), e.Cause)
 }

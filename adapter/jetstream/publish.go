@@ -47,16 +47,16 @@ func (b *broker) Publish(ctx context.Context, topic string, messages []carillon.
 	}
 	bounded, leave, err := b.enter(ctx)
 	if err != nil {
-		return refused(len(messages), err)
+		return carillon.Unconfirmed(0, len(messages), err)
 	}
 	defer leave()
 	t, err := b.topic(bounded, topic)
 	if err != nil {
-		return refused(len(messages), fmt.Errorf("topic %s: %w", topic, b.bound(ctx, err)))
+		return carillon.Unconfirmed(0, len(messages), fmt.Errorf("topic %s: %w", topic, b.bound(ctx, err)))
 	}
 	p := publication{broker: b, topic: t, messages: messages}
 	if err := p.encode(); err != nil {
-		return refused(len(messages), err)
+		return carillon.Unconfirmed(0, len(messages), err)
 	}
 	p.publish(bounded)
 	if p.cause == nil {
@@ -67,14 +67,6 @@ func (b *broker) Publish(ctx context.Context, topic string, messages []carillon.
 	}
 	slices.Sort(p.failed)
 	return &carillon.PublishError{Unconfirmed: p.failed, Cause: fmt.Errorf("topic %s: %w", topic, b.bound(ctx, p.cause))}
-}
-
-func refused(n int, cause error) error {
-	all := make([]int, n)
-	for i := range all {
-		all[i] = i
-	}
-	return &carillon.PublishError{Unconfirmed: all, Cause: cause}
 }
 
 // encode writes all messages before the first is sent.

@@ -2,7 +2,6 @@ package kafka
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strconv"
 	"sync"
@@ -12,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/carillon-go/carillon"
+	"github.com/carillon-go/carillon/internal/clients"
 )
 
 // broker is an open cluster.
@@ -25,11 +25,10 @@ type broker struct {
 	window      *window
 	registry    registry
 
-	mu            sync.Mutex
-	closed        bool
-	calls         sync.WaitGroup // added to under mu while it is open
-	topics        map[string]*topic
-	subscriptions []*subscription
+	lifetime clients.Lifetime[*subscription]
+
+	mu     sync.Mutex
+	topics map[string]*topic
 }
 
 // The sessions that a cluster takes unless it says otherwise.
@@ -119,37 +118,18 @@ func (b *broker) Capabilities() carillon.Capabilities {
 
 // enter begins a call of the port. The context it returns ends with the adapter's time-out; leave ends the call.
 func (b *broker) enter(ctx context.Context) (within context.Context, leave func(), err error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.closed {
-		return nil, nil, carillon.ErrClosed
+	within, leave, err = b.lifetime.Begin(ctx, b.servers.settings.timeout, context.DeadlineExceeded)
+	if err == nil && ctx.Err() != nil {
+		leave()
+		return nil, nil, ctx.Err()
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, nil, err
-	}
-	b.calls.Add(1)
-	within, stop := context.WithTimeout(ctx, b.servers.settings.timeout)
-	return within, func() { stop(); b.calls.Done() }, nil
+	return within, leave, err
 }
 
 // Close implements [carillon.Broker].
 func (b *broker) Close() error {
-	b.mu.Lock()
-	if b.closed {
-		b.mu.Unlock()
-		b.calls.Wait()
+	return b.lifetime.Close(func() error {
+		b.client.Close()
 		return nil
-	}
-	b.closed = true
-	subscriptions := slices.Clone(b.subscriptions)
-	b.mu.Unlock()
-	failures := make([]error, len(subscriptions))
-	var closing sync.WaitGroup
-	for i, s := range subscriptions {
-		closing.Go(func() { failures[i] = s.Close() })
-	}
-	closing.Wait()
-	b.calls.Wait()
-	b.client.Close()
-	return errors.Join(failures...)
+	})
 }

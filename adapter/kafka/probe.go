@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/carillon-go/carillon"
 )
@@ -65,15 +66,7 @@ func (b *broker) backlog(ctx context.Context, t *topic, group string) (carillon.
 
 // joined returns this client's consumers of a group.
 func (b *broker) joined(group string) []*subscription {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	var all []*subscription
-	for _, s := range b.subscriptions {
-		if s.group == group {
-			all = append(all, s)
-		}
-	}
-	return all
+	return slices.DeleteFunc(b.lifetime.Joined(), func(s *subscription) bool { return s.group != group })
 }
 
 // held returns how many deliveries this consumer has not settled, and raises the offsets of the partitions it has to what it was given.

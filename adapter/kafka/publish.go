@@ -3,7 +3,6 @@ package kafka
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 
@@ -11,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/carillon-go/carillon"
+	"github.com/carillon-go/carillon/internal/clients"
 )
 
 // Publish implements [carillon.Broker]. Messages whose confirmation did not come in time may still be published later; until it is known
@@ -18,18 +18,15 @@ import (
 func (b *broker) Publish(ctx context.Context, name string, messages []carillon.Message) error {
 	within, leave, err := b.enter(ctx)
 	if err != nil {
-		return unconfirmed(len(messages), err)
+		return carillon.Unconfirmed(0, len(messages), err)
 	}
 	defer leave()
-	for i := range messages {
-		if size := len(messages[i].Payload); size > carillon.MaxPayload {
-			return unconfirmed(len(messages), fmt.Errorf("message %q has a payload of %d bytes, the limit is %d: %w",
-				messages[i].ID, size, carillon.MaxPayload, carillon.ErrTooLarge))
-		}
+	if err := clients.CheckSizes(messages); err != nil {
+		return carillon.Unconfirmed(0, len(messages), err)
 	}
 	t, err := b.lookup(within, name)
 	if err != nil {
-		return unconfirmed(len(messages), failure(ctx, err))
+		return carillon.Unconfirmed(0, len(messages), failure(ctx, err))
 	}
 	if len(messages) == 0 {
 		return nil
@@ -50,15 +47,6 @@ func (b *broker) Publish(ctx context.Context, name string, messages []carillon.M
 func isUnknown(err error) bool {
 	code, ok := err.(*kerr.Error) //nolint:errorlint // the client does not wrap it
 	return ok && (code.Code == kerr.UnknownTopicOrPartition.Code || code.Code == kerr.UnknownTopicID.Code)
-}
-
-// unconfirmed says that none of the messages was published.
-func unconfirmed(messages int, cause error) error {
-	e := &carillon.PublishError{Unconfirmed: make([]int, messages), Cause: cause}
-	for i := range e.Unconfirmed {
-		e.Unconfirmed[i] = i
-	}
-	return e
 }
 
 // publishing is a call of Publish under way.

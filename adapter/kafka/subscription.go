@@ -67,14 +67,8 @@ func (b *broker) Subscribe(ctx context.Context, name, subscription string, optio
 	if err != nil {
 		return nil, err
 	}
-	b.mu.Lock()
-	late := b.closed
-	if !late {
-		b.subscriptions = append(b.subscriptions, s)
-	}
-	b.mu.Unlock()
-	if late {
-		return nil, errors.Join(carillon.ErrClosed, s.Close())
+	if err := b.lifetime.Join(s); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
@@ -324,16 +318,10 @@ func (s *subscription) Close() error {
 		if left != nil && s.failed != nil {
 			s.failed = errors.Join(s.failed, failure(context.Background(), left))
 		}
-		s.broker.left(s)
+		s.broker.lifetime.Leave(s)
 	})
 	<-s.closed
 	return s.failed
-}
-
-func (b *broker) left(s *subscription) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.subscriptions = slices.DeleteFunc(b.subscriptions, func(other *subscription) bool { return other == s })
 }
 
 // signal wakes whoever waits at a channel of one.

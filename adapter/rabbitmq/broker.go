@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/carillon-go/carillon"
+	"github.com/carillon-go/carillon/internal/clients"
 )
 
 // Broker is a client of one server. It has two connections, so that a server that takes no messages still gives some away.
@@ -20,13 +21,11 @@ type Broker struct {
 	publisher *publisher
 	announcer *announcer
 
-	mu            sync.Mutex
-	closed        bool
-	calls         sync.WaitGroup // calls under way, subscriptions not among them
-	topics        map[string]*topic
-	declared      map[string]carillon.Topic // what this client declared, to be declared again
-	subscriptions map[*subscription]struct{}
-	done          chan struct{} // closed when Close ends
+	lifetime clients.Lifetime[*subscription]
+
+	mu       sync.Mutex
+	topics   map[string]*topic
+	declared map[string]carillon.Topic // what this client declared, to be declared again
 
 	restoring sync.Mutex
 	restored  *connection // the incoming connection on which all that was declared is known to be there
@@ -46,8 +45,7 @@ func open(ctx context.Context, s *Source) (*Broker, error) {
 	}
 	b := &Broker{
 		source: s, names: names{s.prefix}, outgoing: &link{source: s, name: "outgoing"}, incoming: &link{source: s, name: "incoming"},
-		topics: make(map[string]*topic), declared: make(map[string]carillon.Topic), subscriptions: make(map[*subscription]struct{}),
-		done: make(chan struct{}),
+		topics: make(map[string]*topic), declared: make(map[string]carillon.Topic),
 	}
 	b.publisher, b.announcer = &publisher{broker: b}, &announcer{broker: b}
 	ctx, stop := context.WithTimeout(ctx, s.timeout)
@@ -89,14 +87,7 @@ func (b *Broker) Capabilities() carillon.Capabilities {
 
 // begin notes a call, which Close waits for, and bounds its time.
 func (b *Broker) begin(ctx context.Context) (context.Context, func(), error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.closed {
-		return nil, nil, carillon.ErrClosed
-	}
-	b.calls.Add(1)
-	ctx, stop := context.WithTimeoutCause(ctx, b.source.timeout, errTimeout)
-	return ctx, func() { stop(); b.calls.Done() }, nil
+	return b.lifetime.Begin(ctx, b.source.timeout, errTimeout)
 }
 
 // errTimeout is why a call ended that its caller would have waited longer for.
@@ -112,29 +103,12 @@ func ended(ctx context.Context) error {
 
 // Close ends all subscriptions and both connections.
 func (b *Broker) Close() error {
-	b.mu.Lock()
-	if b.closed {
-		b.mu.Unlock()
-		<-b.done
+	return b.lifetime.Close(func() error {
+		b.publisher.close()
+		b.outgoing.close()
+		b.incoming.close()
 		return nil
-	}
-	b.closed = true
-	var all []*subscription
-	for s := range b.subscriptions {
-		all = append(all, s)
-	}
-	b.mu.Unlock()
-	var leaving sync.WaitGroup
-	for _, s := range all {
-		leaving.Go(func() { _ = s.Close() }) // it gives no error
-	}
-	leaving.Wait()
-	b.calls.Wait()
-	b.publisher.close()
-	b.outgoing.close()
-	b.incoming.close()
-	close(b.done)
-	return nil
+	})
 }
 
 // within does what asks the server, in a goroutine of its own: the client's calls know no context, and end when the connection does.
@@ -144,7 +118,7 @@ func within[T any](ctx context.Context, b *Broker, do func(context.Context) (T, 
 		err   error
 	}
 	done := make(chan outcome, 1)
-	b.calls.Go(func() {
+	b.lifetime.Go(func() {
 		value, err := do(ctx)
 		done <- outcome{value, err}
 	})

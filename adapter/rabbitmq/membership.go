@@ -32,9 +32,7 @@ const (
 // run keeps the subscription going until it is closed.
 func (s *subscription) run(ctx context.Context) {
 	defer func() {
-		s.broker.mu.Lock()
-		delete(s.broker.subscriptions, s)
-		s.broker.mu.Unlock()
+		s.broker.lifetime.Leave(s)
 		close(s.done)
 	}()
 	for ctx.Err() == nil {

@@ -2,12 +2,12 @@ package rabbitmq
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/carillon-go/carillon"
+	"github.com/carillon-go/carillon/internal/clients"
 )
 
 // Publish publishes messages and waits until a majority of each queue's members has written every one.
@@ -15,10 +15,8 @@ func (b *Broker) Publish(ctx context.Context, name string, messages []carillon.M
 	if len(messages) == 0 {
 		return nil
 	}
-	for i := range messages {
-		if size := len(messages[i].Payload); size > carillon.MaxPayload {
-			return fmt.Errorf("message %q has a payload of %d bytes, the limit is %d: %w", messages[i].ID, size, carillon.MaxPayload, carillon.ErrTooLarge)
-		}
+	if err := clients.CheckSizes(messages); err != nil {
+		return err
 	}
 	ctx, end, err := b.begin(ctx)
 	if err != nil {
@@ -27,14 +25,14 @@ func (b *Broker) Publish(ctx context.Context, name string, messages []carillon.M
 	defer end()
 	t, err := b.topic(ctx, name)
 	if err != nil {
-		return unpublished(len(messages), err)
+		return carillon.Unconfirmed(0, len(messages), err)
 	}
 	encoded, keys := make([]amqp.Publishing, len(messages)), make([]string, len(messages))
 	for i := range messages {
 		encoded[i], keys[i] = encode(&messages[i]), strconv.Itoa(t.partition(messages[i].Key))
 	}
 	if err := ctx.Err(); err != nil {
-		return unpublished(len(messages), ended(ctx))
+		return carillon.Unconfirmed(0, len(messages), ended(ctx))
 	}
 	if t.bounded.Load() && len(messages) > 1 {
 		return failure(b.publishInTurn(ctx, t, encoded, keys))
@@ -97,13 +95,4 @@ func failure(outcomes []error) error {
 		return nil
 	}
 	return failed
-}
-
-// unpublished says that nothing was published.
-func unpublished(count int, cause error) error {
-	outcomes := make([]error, count)
-	for i := range outcomes {
-		outcomes[i] = cause
-	}
-	return failure(outcomes)
 }

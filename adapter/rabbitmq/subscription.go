@@ -12,6 +12,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/carillon-go/carillon"
+	"github.com/carillon-go/carillon/internal/clients"
 )
 
 // subscription is one consumer of a subscription. It consumes from the partitions that the members of the subscription assign to it.
@@ -61,13 +62,10 @@ func (b *Broker) Subscribe(ctx context.Context, name, subscriptionName string, o
 	if options.Consumer != "" {
 		s.id = options.Consumer[:min(len(options.Consumer), maxConsumer)] + "-" + s.id[:8]
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.closed {
+	if err := b.lifetime.Join(s); err != nil {
 		stop()
-		return nil, carillon.ErrClosed
+		return nil, err
 	}
-	b.subscriptions[s] = struct{}{}
 	go s.run(running)
 	return s, nil
 }
@@ -97,32 +95,14 @@ func (b *Broker) there(ctx context.Context, name, subscription string) (*topic, 
 
 // Receive hands out what has come for the partitions of this consumer.
 func (s *subscription) Receive(ctx context.Context, limit int) ([]carillon.Delivery, error) {
-	var patience <-chan time.Time
-	for {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		raw, connected, err := s.take(limit)
-		if err != nil {
-			return nil, err
-		}
-		if len(raw) > 0 {
-			return deliveries(raw), nil
-		}
-		if !connected && patience == nil {
-			patience = time.After(s.broker.source.timeout / 10)
-		}
-		select {
-		case <-s.more:
-		case <-s.closing:
-		case <-patience:
-			return nil, fmt.Errorf("rabbitmq: the connection is lost: %w", carillon.ErrUnavailable)
-		case <-ctx.Done():
-		}
-		if connected {
-			patience = nil
-		}
+	waiting := clients.Waiting{More: s.more, Closing: s.closing, Patience: s.broker.source.timeout / 10, Lost: func(context.Context) error {
+		return fmt.Errorf("rabbitmq: the connection is lost: %w", carillon.ErrUnavailable)
+	}}
+	raw, err := clients.Receive(ctx, waiting, func() ([]taken, bool, error) { return s.take(limit) })
+	if err != nil {
+		return nil, err
 	}
+	return deliveries(raw), nil
 }
 
 // taken is a delivery that is handed out.

@@ -9,6 +9,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/carillon-go/carillon"
+	"github.com/carillon-go/carillon/internal/clients"
 )
 
 // topic is what a client knows of a topic.
@@ -16,16 +17,11 @@ type topic struct {
 	name       string
 	partitions int
 	bounded    atomic.Bool // messages may be refused because it is full
-	next       atomic.Uint32
+	turns      clients.Turns
 }
 
 // partition returns where a message goes.
-func (t *topic) partition(key string) int {
-	if key == "" {
-		return int(t.next.Add(1) % uint32(t.partitions))
-	}
-	return carillon.Partition(key, t.partitions)
-}
+func (t *topic) partition(key string) int { return t.turns.Partition(key, t.partitions) }
 
 // Declare makes exchanges and queues. It refuses queues that are there under these names and are no quorum queues, or would drop
 // messages, with [carillon.ErrUnsafe]. A limit is that of the declaration which made the queue.

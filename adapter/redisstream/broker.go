@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/carillon-go/carillon"
+	"github.com/carillon-go/carillon/internal/clients"
 )
 
 // Broker is a client of one server or cluster.
@@ -22,12 +23,10 @@ type Broker struct {
 	scripts  *scripts
 	settings *settings
 
-	mu            sync.Mutex
-	closed        bool
-	calls         sync.WaitGroup // calls under way, and what they left to do
-	topics        map[string]*topic
-	subscriptions map[*subscription]struct{}
-	done          chan struct{} // closed when Close ends
+	lifetime clients.Lifetime[*subscription]
+
+	mu     sync.Mutex
+	topics map[string]*topic
 }
 
 var (
@@ -45,7 +44,6 @@ func open(ctx context.Context, s *Source) (*Broker, error) {
 	}
 	b := &Broker{
 		source: s, names: names{s.prefix}, client: client, topics: make(map[string]*topic),
-		subscriptions: make(map[*subscription]struct{}), done: make(chan struct{}),
 	}
 	if _, cluster := client.(*redis.ClusterClient); cluster && s.replicas > 0 {
 		err = fmt.Errorf("waiting for replicas of a cluster: %w", carillon.ErrUnsupported)
@@ -78,41 +76,17 @@ func (b *Broker) Capabilities() carillon.Capabilities {
 
 // begin notes a call, which Close waits for, and bounds its time.
 func (b *Broker) begin(ctx context.Context) (context.Context, func(), error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.closed {
-		return nil, nil, carillon.ErrClosed
-	}
-	b.calls.Add(1)
-	ctx, stop := context.WithTimeoutCause(ctx, b.source.timeout, errTimeout)
-	return ctx, func() { stop(); b.calls.Done() }, nil
+	return b.lifetime.Begin(ctx, b.source.timeout, errTimeout)
 }
 
 // Close ends all subscriptions, and the client unless it is the caller's.
 func (b *Broker) Close() error {
-	b.mu.Lock()
-	if b.closed {
-		b.mu.Unlock()
-		<-b.done
-		return nil
-	}
-	b.closed = true
-	var all []*subscription
-	for s := range b.subscriptions {
-		all = append(all, s)
-	}
-	b.mu.Unlock()
-	defer close(b.done)
-	var leaving sync.WaitGroup
-	for _, s := range all {
-		leaving.Go(func() { _ = s.Close() }) // it gives no error
-	}
-	leaving.Wait()
-	b.calls.Wait()
-	if b.source.client != nil {
-		return nil
-	}
-	return b.client.Close()
+	return b.lifetime.Close(func() error {
+		if b.source.client != nil {
+			return nil
+		}
+		return b.client.Close()
+	})
 }
 
 // errTimeout is why a call ended that its caller would have waited longer for.

@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/carillon-go/carillon"
+	"github.com/carillon-go/carillon/internal/clients"
 )
 
 // chunk is how many messages one transaction publishes, chunkBytes about how many bytes.
@@ -22,10 +23,8 @@ func (b *Broker) Publish(ctx context.Context, name string, messages []carillon.M
 	if len(messages) == 0 {
 		return nil
 	}
-	for i := range messages {
-		if size := len(messages[i].Payload); size > carillon.MaxPayload {
-			return fmt.Errorf("message %q has a payload of %d bytes, the limit is %d: %w", messages[i].ID, size, carillon.MaxPayload, carillon.ErrTooLarge)
-		}
+	if err := clients.CheckSizes(messages); err != nil {
+		return err
 	}
 	ctx, end, err := b.begin(ctx)
 	if err != nil {
@@ -34,7 +33,7 @@ func (b *Broker) Publish(ctx context.Context, name string, messages []carillon.M
 	defer end()
 	t, err := b.with(ctx, name, "")
 	if err != nil {
-		return unpublished(0, len(messages), err)
+		return carillon.Unconfirmed(0, len(messages), err)
 	}
 	for from := 0; from < len(messages); {
 		until, size := from, 0
@@ -44,7 +43,7 @@ func (b *Broker) Publish(ctx context.Context, name string, messages []carillon.M
 		}
 		published, err := b.publishChunk(ctx, t, messages[from:until])
 		if err != nil {
-			return unpublished(from+published, len(messages), err)
+			return carillon.Unconfirmed(from+published, len(messages), err)
 		}
 		from = until
 	}
@@ -146,15 +145,6 @@ func (b *Broker) publishBounded(ctx context.Context, t *topic, messages []carill
 	return len(messages), nil
 }
 
-// unpublished says that nothing is confirmed from a message on.
-func unpublished(from, count int, cause error) error {
-	failed := &carillon.PublishError{Cause: cause}
-	for i := from; i < count; i++ {
-		failed.Unconfirmed = append(failed.Unconfirmed, i)
-	}
-	return failed
-}
-
 // trimEvery is how often a client that publishes sees to what has grown old, for there may be no consumers.
 const trimEvery = 30 * time.Second
 
@@ -164,7 +154,7 @@ func (b *Broker) trimAtTimes(ctx context.Context, t *topic) {
 		return
 	}
 	ctx = context.WithoutCancel(ctx)
-	b.calls.Go(func() {
+	b.lifetime.Go(func() {
 		all := make([]any, t.partitions)
 		for p := range all {
 			all[p] = p

@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/carillon-go/carillon"
+	"github.com/carillon-go/carillon/internal/clients"
 )
 
 // subscription is one consumer of a subscription. It reads the partitions it owns ahead, and hands out from there.
@@ -64,14 +65,11 @@ func (b *Broker) Subscribe(ctx context.Context, name, subscriptionName string, o
 		stop()
 		return nil, err
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.closed {
+	if err := b.lifetime.Join(s); err != nil {
 		stop()
-		b.calls.Go(func() { s.leave(context.WithoutCancel(ctx)) })
-		return nil, carillon.ErrClosed
+		b.lifetime.Go(func() { s.leave(context.WithoutCancel(ctx)) })
+		return nil, err
 	}
-	b.subscriptions[s] = struct{}{}
 	go s.run(running, tending)
 	return s, nil
 }
@@ -102,9 +100,7 @@ func (s *subscription) run(ctx context.Context, tending *tender) {
 	s.leave(ctx)
 	s.loseAll()
 	reading.Wait()
-	s.broker.mu.Lock()
-	delete(s.broker.subscriptions, s)
-	s.broker.mu.Unlock()
+	s.broker.lifetime.Leave(s)
 	close(s.done)
 }
 
@@ -117,31 +113,14 @@ func (s *subscription) leave(ctx context.Context) {
 
 // Receive hands out what was read of this consumer's partitions.
 func (s *subscription) Receive(ctx context.Context, limit int) ([]carillon.Delivery, error) {
-	var patience <-chan time.Time
-	for {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		taken, connected, err := s.take(limit)
-		if err != nil {
-			return nil, err
-		}
-		if len(taken) > 0 {
-			return deliveries(taken), nil
-		}
-		if connected {
-			patience = nil
-		} else if patience == nil {
-			patience = time.After(s.broker.source.timeout / 10)
-		}
-		select {
-		case <-s.more:
-		case <-s.closing:
-		case <-patience:
-			return nil, unavailable(ctx, redis.ErrClosed)
-		case <-ctx.Done():
-		}
+	waiting := clients.Waiting{More: s.more, Closing: s.closing, Patience: s.broker.source.timeout / 10, Lost: func(ctx context.Context) error {
+		return unavailable(ctx, redis.ErrClosed)
+	}}
+	taken, err := clients.Receive(ctx, waiting, func() ([]handle, bool, error) { return s.take(limit) })
+	if err != nil {
+		return nil, err
 	}
+	return deliveries(taken), nil
 }
 
 // handle is what a delivery is settled by.

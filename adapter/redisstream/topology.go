@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/carillon-go/carillon"
+	"github.com/carillon-go/carillon/internal/clients"
 )
 
 // topic is what a client knows of a topic.
@@ -18,18 +19,13 @@ type topic struct {
 	bounded       bool
 	subscriptions map[string]bool
 	streams       []string // the keys of the partitions
-	next          atomic.Uint32
+	turns         *clients.Turns
 	asked         time.Time
 	trimmed       atomic.Int64 // when this client saw to it last, in Unix seconds
 }
 
 // partition returns where a message goes.
-func (t *topic) partition(key string) int {
-	if key == "" {
-		return int(t.next.Add(1) % uint32(t.partitions))
-	}
-	return carillon.Partition(key, t.partitions)
-}
+func (t *topic) partition(key string) int { return t.turns.Partition(key, t.partitions) }
 
 // Declare makes streams and consumer groups. A limit that is declared replaces the one before; a retention only grows.
 func (b *Broker) Declare(ctx context.Context, topics ...carillon.Topic) error {
@@ -76,7 +72,7 @@ func (b *Broker) topic(ctx context.Context, name string) (*topic, error) {
 	if err != nil {
 		return nil, unavailable(ctx, err)
 	}
-	t := &topic{name: name, asked: time.Now(), subscriptions: make(map[string]bool), bounded: facts["limit"] != ""}
+	t := &topic{name: name, asked: time.Now(), subscriptions: make(map[string]bool), bounded: facts["limit"] != "", turns: new(clients.Turns)}
 	if t.partitions, err = strconv.Atoi(facts["partitions"]); err != nil {
 		return nil, fmt.Errorf("topic %q: %w", name, carillon.ErrNotFound)
 	}
@@ -91,7 +87,7 @@ func (b *Broker) topic(ctx context.Context, name string) (*topic, error) {
 	t.trimmed.Store(t.asked.Unix())
 	if known != nil {
 		t.trimmed.Store(known.trimmed.Load())
-		t.next.Store(known.next.Load())
+		t.turns = known.turns
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

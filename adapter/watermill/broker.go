@@ -101,7 +101,7 @@ func (b *broker) Publish(ctx context.Context, topic string, messages []carillon.
 	select {
 	case b.slots <- struct{}{}:
 	case <-ctx.Done():
-		return unconfirmed(0, len(messages), ctx.Err())
+		return carillon.Unconfirmed(0, len(messages), ctx.Err())
 	}
 	answers := make(chan error, 1)
 	b.calls.Go(func() {
@@ -112,7 +112,7 @@ func (b *broker) Publish(ctx context.Context, topic string, messages []carillon.
 	case err := <-answers:
 		return err
 	case <-ctx.Done():
-		return unconfirmed(0, len(messages), ctx.Err())
+		return carillon.Unconfirmed(0, len(messages), ctx.Err())
 	}
 }
 
@@ -127,25 +127,16 @@ func (b *broker) hand(ctx context.Context, topic string, messages []carillon.Mes
 	}
 	if !b.source.inOrder {
 		if err := b.publisher.Publish(topic, all...); err != nil {
-			return unconfirmed(0, len(all), unavailable(ctx, err))
+			return carillon.Unconfirmed(0, len(all), unavailable(ctx, err))
 		}
 		return nil
 	}
 	for i := range all {
 		if err := b.publisher.Publish(topic, all[i]); err != nil {
-			return unconfirmed(i, len(all), unavailable(ctx, err))
+			return carillon.Unconfirmed(i, len(all), unavailable(ctx, err))
 		}
 	}
 	return nil
-}
-
-// unconfirmed says that messages from one on were not confirmed.
-func unconfirmed(from, count int, cause error) error {
-	failed := &carillon.PublishError{Cause: cause}
-	for i := from; i < count; i++ {
-		failed.Unconfirmed = append(failed.Unconfirmed, i)
-	}
-	return failed
 }
 
 // unavailable makes an error of watermill, which says nothing of its kind, one that trying again may help against.

@@ -65,11 +65,7 @@ func (b *Broker) Publish(ctx context.Context, topic string, messages []carillon.
 	if err == nil || len(messages) == 0 {
 		return err
 	}
-	failed := &carillon.PublishError{Unconfirmed: make([]int, len(messages)), Cause: err}
-	for i := range messages {
-		failed.Unconfirmed[i] = i
-	}
-	return failed
+	return carillon.Unconfirmed(0, len(messages), err)
 }
 
 func (b *Broker) publish(ctx context.Context, topic string, messages []carillon.Message) error {
