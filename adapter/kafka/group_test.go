@@ -13,6 +13,8 @@ import (
 
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/adapter/kafka"
+	"github.com/carillon-go/carillon/internal/processes"
+	"github.com/carillon-go/carillon/internal/traffic"
 )
 
 // TestForgottenOffsets has Kafka forget a group, as it does with those that nobody consumes with: nothing published is skipped, and nothing
@@ -23,7 +25,7 @@ func TestForgottenOffsets(t *testing.T) {
 		t.Run(fmt.Sprintf("declared again %v", again), func(t *testing.T) {
 			t.Parallel()
 			seeds, prefix := cluster(t), unique()
-			broker := opened(t, kafka.Brokers(seeds, kafka.Prefix(prefix)))
+			broker := traffic.Open(t, kafka.Brokers(seeds, kafka.Prefix(prefix)))
 			declare(t, broker)
 			publish(t, broker, numbered(0, 3)...)
 			declare(t, broker, "billing")
@@ -32,7 +34,7 @@ func TestForgottenOffsets(t *testing.T) {
 			if deleted, err := admin.DeleteGroups(t.Context(), prefix+"orders:billing"); err != nil || deleted.Error() != nil {
 				t.Fatal(err, deleted.Error())
 			}
-			other := opened(t, kafka.Brokers(seeds, kafka.Prefix(prefix)))
+			other := traffic.Open(t, kafka.Brokers(seeds, kafka.Prefix(prefix)))
 			if again {
 				declare(t, other, "billing")
 			}
@@ -52,7 +54,7 @@ func TestDeclaredAtOnce(t *testing.T) {
 		prefix := unique()
 		var declaring sync.WaitGroup
 		for i := range 4 {
-			broker := opened(t, kafka.Brokers(seeds, kafka.Prefix(prefix)))
+			broker := traffic.Open(t, kafka.Brokers(seeds, kafka.Prefix(prefix)))
 			declaring.Go(func() {
 				topic := carillon.Topic{Name: "orders", Subscriptions: []string{"billing"}, Partitions: 1}
 				if err := broker.Declare(t.Context(), topic); err != nil {
@@ -64,7 +66,7 @@ func TestDeclaredAtOnce(t *testing.T) {
 			})
 		}
 		declaring.Wait()
-		broker := opened(t, kafka.Brokers(seeds, kafka.Prefix(prefix)))
+		broker := traffic.Open(t, kafka.Brokers(seeds, kafka.Prefix(prefix)))
 		got := ids(receive(t, subscribe(t, broker, carillon.SubscribeOptions{}), 4))
 		slices.Sort(got)
 		if diff := cmp.Diff([]string{"m0", "m1", "m2", "m3"}, got); diff != "" {
@@ -77,7 +79,7 @@ func TestDeclaredAtOnce(t *testing.T) {
 func TestDrain(t *testing.T) {
 	t.Parallel()
 	seeds, prefix := cluster(t), unique()
-	broker := opened(t, kafka.Brokers(seeds, kafka.Prefix(prefix), kafka.Drain(time.Minute)))
+	broker := traffic.Open(t, kafka.Brokers(seeds, kafka.Prefix(prefix), kafka.Drain(time.Minute)))
 	if err := broker.Declare(t.Context(), carillon.Topic{Name: "orders", Subscriptions: []string{"billing"}, Partitions: 2}); err != nil {
 		t.Fatal(err)
 	}
@@ -93,9 +95,9 @@ func TestDrain(t *testing.T) {
 	publish(t, broker, messages...)
 	first := subscribe(t, broker, carillon.SubscribeOptions{AckDeadline: time.Minute})
 	held := receive(t, first, 2)
-	second := subscribe(t, opened(t, kafka.Brokers(seeds, kafka.Prefix(prefix))), carillon.SubscribeOptions{})
+	second := subscribe(t, traffic.Open(t, kafka.Brokers(seeds, kafka.Prefix(prefix))), carillon.SubscribeOptions{})
 	admin := kadm.NewClient(raw(t, seeds))
-	eventually(t, "the second consumer is in the group", func() bool {
+	processes.AwaitFor(t, "the second consumer is in the group", traffic.Patience, func() bool {
 		groups, err := admin.DescribeGroups(t.Context(), prefix+"orders:billing")
 		return err == nil && len(groups[prefix+"orders:billing"].Members) == 2
 	})
@@ -139,7 +141,7 @@ func TestDrain(t *testing.T) {
 func TestCommits(t *testing.T) {
 	t.Parallel()
 	seeds, prefix := cluster(t), unique()
-	broker := opened(t, kafka.Brokers(seeds, kafka.Prefix(prefix)))
+	broker := traffic.Open(t, kafka.Brokers(seeds, kafka.Prefix(prefix)))
 	declare(t, broker, "billing")
 	publish(t, broker, numbered(0, 10)...)
 	joined := subscribe(t, broker, carillon.SubscribeOptions{})
@@ -160,7 +162,7 @@ func TestCommits(t *testing.T) {
 		if err := joined.Ack(t.Context(), step.settle); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, fmt.Sprint("the offset is ", step.want), func() bool { return committed() == step.want })
+		processes.AwaitFor(t, fmt.Sprint("the offset is ", step.want), traffic.Patience, func() bool { return committed() == step.want })
 	}
 }
 
@@ -168,7 +170,7 @@ func TestCommits(t *testing.T) {
 func TestTransactions(t *testing.T) {
 	t.Parallel()
 	seeds, prefix := cluster(t), unique()
-	broker := opened(t, kafka.Brokers(seeds, kafka.Prefix(prefix)))
+	broker := traffic.Open(t, kafka.Brokers(seeds, kafka.Prefix(prefix)))
 	declare(t, broker, "billing")
 	client := raw(t, seeds, kgo.TransactionalID(prefix))
 	for i, commit := range []kgo.TransactionEndTry{kgo.TryCommit, kgo.TryAbort, kgo.TryCommit} {
@@ -195,7 +197,7 @@ func TestTransactions(t *testing.T) {
 	if err := joined.Ack(t.Context(), receive(t, joined, 1)); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "nothing waits", func() bool {
+	processes.AwaitFor(t, "nothing waits", traffic.Patience, func() bool {
 		backlog, err := broker.(carillon.Prober).Probe(t.Context(), "orders", "billing")
 		return err == nil && backlog == carillon.Backlog{}
 	})

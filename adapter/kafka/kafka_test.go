@@ -47,21 +47,6 @@ func cluster(t testing.TB, options ...kfake.Opt) []string {
 // unique returns a prefix that nobody else has.
 func unique() string { return "test-" + strings.ToLower(rand.Text()[:12]) + "-" }
 
-// opened opens a broker until the test ends.
-func opened(t testing.TB, opener carillon.BrokerOpener) carillon.Broker {
-	t.Helper()
-	broker, err := opener.OpenBroker(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := broker.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return broker
-}
-
 // raw opens the client below until the test ends.
 func raw(t testing.TB, seeds []string, options ...kgo.Opt) *kgo.Client {
 	t.Helper()
@@ -128,22 +113,6 @@ func ids(deliveries []carillon.Delivery) []string {
 		all[i] = deliveries[i].Message.ID
 	}
 	return all
-}
-
-// eventually waits until something holds.
-func eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	ctx, stop := context.WithTimeout(t.Context(), 30*time.Second)
-	defer stop()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for !holds() {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			t.Fatalf("in vain: %s", what)
-		}
-	}
 }
 
 // TestCapabilitiesPage holds what the broker says of itself against the page about brokers.

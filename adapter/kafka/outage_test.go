@@ -13,6 +13,8 @@ import (
 
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/adapter/kafka"
+	"github.com/carillon-go/carillon/internal/processes"
+	"github.com/carillon-go/carillon/internal/traffic"
 )
 
 // network makes connections that can be cut, and that can fall silent.
@@ -102,7 +104,7 @@ func TestOutage(t *testing.T) {
 			t.Parallel()
 			seeds, prefix := cluster(t), unique()
 			var broken network
-			broker := opened(t, kafka.Brokers(seeds, kafka.Prefix(prefix), kafka.Timeout(2*time.Second), kafka.Dialer(broken.dial)))
+			broker := traffic.Open(t, kafka.Brokers(seeds, kafka.Prefix(prefix), kafka.Timeout(2*time.Second), kafka.Dialer(broken.dial)))
 			t.Cleanup(broken.mend)
 			declare(t, broker, "billing")
 			publish(t, broker, numbered(0, 10)...)
@@ -120,9 +122,9 @@ func TestOutage(t *testing.T) {
 				}
 			}
 			broken.mend()
-			eventually(t, "publishing succeeds again", func() bool { return broker.Publish(t.Context(), "orders", waiting) == nil })
+			processes.AwaitFor(t, "publishing succeeds again", traffic.Patience, func() bool { return broker.Publish(t.Context(), "orders", waiting) == nil })
 			publish(t, broker, numbered(20, 21)...)
-			joined := subscribe(t, opened(t, kafka.Brokers(seeds, kafka.Prefix(prefix))), carillon.SubscribeOptions{})
+			joined := subscribe(t, traffic.Open(t, kafka.Brokers(seeds, kafka.Prefix(prefix))), carillon.SubscribeOptions{})
 			var got []string
 			for !slices.Contains(got, "m20") {
 				deliveries := receive(t, joined, 1)
@@ -154,14 +156,14 @@ func TestConsumerCutOff(t *testing.T) {
 			seeds, prefix := cluster(t), unique()
 			var broken network
 			options := carillon.SubscribeOptions{AckDeadline: time.Second}
-			away := opened(t, kafka.Brokers(seeds, kafka.Prefix(prefix), kafka.Timeout(2*time.Second), kafka.Dialer(broken.dial)))
+			away := traffic.Open(t, kafka.Brokers(seeds, kafka.Prefix(prefix), kafka.Timeout(2*time.Second), kafka.Dialer(broken.dial)))
 			t.Cleanup(broken.mend)
 			declare(t, away, "billing")
 			publish(t, away, numbered(0, 5)...)
 			first := subscribe(t, away, options)
 			held := receive(t, first, 5)
 			begin(&broken)
-			there := opened(t, kafka.Brokers(seeds, kafka.Prefix(prefix)))
+			there := traffic.Open(t, kafka.Brokers(seeds, kafka.Prefix(prefix)))
 			second := subscribe(t, there, options)
 			again := receive(t, second, 5)
 			if diff := cmp.Diff(ids(held), ids(again)); diff != "" {

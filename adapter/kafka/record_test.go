@@ -9,13 +9,14 @@ import (
 
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/adapter/kafka"
+	"github.com/carillon-go/carillon/internal/traffic"
 )
 
 // TestRecord compares what is written with the CloudEvents binding for Kafka, header by header.
 func TestRecord(t *testing.T) {
 	t.Parallel()
 	seeds, prefix := cluster(t), unique()
-	broker := opened(t, kafka.Brokers(seeds, kafka.Prefix(prefix)))
+	broker := traffic.Open(t, kafka.Brokers(seeds, kafka.Prefix(prefix)))
 	declare(t, broker)
 	publish(t, broker, carillon.Message{
 		ID: "0190-1", Kind: carillon.KindCommand, Type: "order.place", SchemaVersion: 3, Key: "Größe 1", Tags: []carillon.Tag{"order:1"},
@@ -76,7 +77,7 @@ func TestRecord(t *testing.T) {
 func TestRecordsOfOthers(t *testing.T) {
 	t.Parallel()
 	seeds, prefix := cluster(t), unique()
-	broker := opened(t, kafka.Brokers(seeds, kafka.Prefix(prefix)))
+	broker := traffic.Open(t, kafka.Brokers(seeds, kafka.Prefix(prefix)))
 	declare(t, broker, "billing")
 	header := func(key, value string) kgo.RecordHeader { return kgo.RecordHeader{Key: key, Value: []byte(value)} }
 	binary := []kgo.RecordHeader{header("ce_specversion", "1.0"), header("ce_id", "1"), header("ce_source", "/x"), header("ce_type", "a")}

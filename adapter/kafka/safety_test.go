@@ -11,6 +11,7 @@ import (
 
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/adapter/kafka"
+	"github.com/carillon-go/carillon/internal/traffic"
 )
 
 // TestUnsafeTopic declares and uses topics that somebody else made so that they lose confirmed messages.
@@ -48,7 +49,7 @@ func TestUnsafeTopic(t *testing.T) {
 			if _, err := admin.CreateTopic(t.Context(), 8, test.replicas, configs, prefix+"orders"); err != nil {
 				t.Fatal(err)
 			}
-			broker := opened(t, kafka.Brokers(seeds, append(test.options, kafka.Prefix(prefix))...))
+			broker := traffic.Open(t, kafka.Brokers(seeds, append(test.options, kafka.Prefix(prefix))...))
 			if err := broker.Publish(t.Context(), "orders", numbered(0, 1)); !errors.Is(err, test.want) {
 				t.Errorf("publishing gives error %v, want %v", err, test.want)
 			}
@@ -89,7 +90,7 @@ func TestTopicSettings(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	broker := opened(t, kafka.Brokers(seeds, kafka.Prefix(prefix)))
+	broker := traffic.Open(t, kafka.Brokers(seeds, kafka.Prefix(prefix)))
 	hour := strconv.Itoa(int(time.Hour / time.Millisecond))
 	size := strconv.Itoa(carillon.MaxPayload + 68<<10)
 	for topic, want := range map[string]map[string]string{

@@ -14,6 +14,7 @@ import (
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/adapter/kafka"
 	"github.com/carillon-go/carillon/internal/backends"
+	"github.com/carillon-go/carillon/internal/traffic"
 )
 
 // TestServerKilled kills a real broker while messages are published and consumed: none is lost, and their order is kept.
@@ -21,7 +22,7 @@ func TestServerKilled(t *testing.T) {
 	t.Parallel()
 	node := backends.Start(t, backends.KafkaNode)
 	const rounds, each, batch = 1, 2000, 50 // after a kill Kafka takes its time to come back
-	broker := opened(t, kafka.URL("kafka://"+node.Address, kafka.Timeout(5*time.Second)))
+	broker := traffic.Open(t, kafka.URL("kafka://"+node.Address, kafka.Timeout(5*time.Second)))
 	declare(t, broker, "billing")
 	messages := numbered(0, rounds*each)
 	var working sync.WaitGroup
@@ -92,11 +93,11 @@ func TestUncleanElection(t *testing.T) {
 	if _, err := admin.CreateTopic(t.Context(), 8, 1, configs, prefix+"orders"); err != nil {
 		t.Fatal(err)
 	}
-	broker := opened(t, kafka.URL("kafka://"+server, kafka.Prefix(prefix)))
+	broker := traffic.Open(t, kafka.URL("kafka://"+server, kafka.Prefix(prefix)))
 	if err := broker.Declare(t.Context(), carillon.Topic{Name: "orders"}); !errors.Is(err, carillon.ErrUnsafe) {
 		t.Errorf("declaring gives error %v, it is to be ErrUnsafe", err)
 	}
-	lossy := opened(t, kafka.URL("kafka://"+server, kafka.Prefix(prefix), kafka.AllowLossWithLeader(), kafka.ConfirmedByLeader()))
+	lossy := traffic.Open(t, kafka.URL("kafka://"+server, kafka.Prefix(prefix), kafka.AllowLossWithLeader(), kafka.ConfirmedByLeader()))
 	if err := lossy.Declare(t.Context(), carillon.Topic{Name: "orders", Subscriptions: []string{"billing"}}); err != nil {
 		t.Fatal(err)
 	}

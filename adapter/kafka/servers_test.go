@@ -13,6 +13,7 @@ import (
 
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/adapter/kafka"
+	"github.com/carillon-go/carillon/internal/traffic"
 )
 
 // TestURL reads URLs. Opening those that are right goes on to a host that is none.
@@ -99,7 +100,7 @@ func TestSecured(t *testing.T) {
 				}
 				return
 			}
-			broker := opened(t, kafka.Brokers(seeds, append(test.options, kafka.Prefix(unique()))...))
+			broker := traffic.Open(t, kafka.Brokers(seeds, append(test.options, kafka.Prefix(unique()))...))
 			declare(t, broker, "billing")
 			publish(t, broker, numbered(0, 1)...)
 			joined := subscribe(t, broker, carillon.SubscribeOptions{})

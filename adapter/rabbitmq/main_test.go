@@ -14,6 +14,7 @@ import (
 	"github.com/carillon-go/carillon/adapter/rabbitmq"
 	"github.com/carillon-go/carillon/conformance"
 	"github.com/carillon-go/carillon/internal/backends"
+	"github.com/carillon-go/carillon/internal/traffic"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -112,5 +113,5 @@ func (p *place) queue(topic, subscription string, partition int) string {
 
 func TestDocumentedCapabilities(t *testing.T) {
 	t.Parallel()
-	conformance.DocumentBroker(t, "../../docs/reference/brokers", opened(t, newPlace(t)).Capabilities())
+	conformance.DocumentBroker(t, "../../docs/reference/brokers", traffic.Open(t, newPlace(t)).Capabilities())
 }

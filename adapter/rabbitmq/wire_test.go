@@ -10,6 +10,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/carillon-go/carillon"
+	"github.com/carillon-go/carillon/internal/traffic"
 )
 
 // channel is a client of the server that knows nothing of Carillon.
@@ -35,13 +36,13 @@ func channel(t testing.TB) *amqp.Channel {
 func TestWritten(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
-	broker := opened(t, p)
-	declared(t, broker, carillon.Topic{Name: "orders", Subscriptions: []string{"billing"}, Partitions: 1})
+	broker := traffic.Open(t, p)
+	traffic.Declare(t, broker, traffic.Topic(1))
 	m := carillon.Message{
 		ID: "0190-1", Kind: carillon.KindCommand, Type: "order.place", Key: "order 1", Tenant: "Größe",
 		Time: time.Date(2026, 11, 21, 9, 30, 0, 0, time.UTC), ContentType: "text/plain", Payload: []byte("hello"),
 	}
-	published(t, broker, []carillon.Message{m})
+	traffic.Publish(t, broker, []carillon.Message{m})
 	from, err := channel(t).Consume(p.queue("orders", "billing", 0), "", true, false, false, false, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -63,8 +64,8 @@ func TestWritten(t *testing.T) {
 func TestRead(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
-	broker := opened(t, p)
-	declared(t, broker, carillon.Topic{Name: "orders", Subscriptions: []string{"billing"}, Partitions: 1})
+	broker := traffic.Open(t, p)
+	traffic.Declare(t, broker, traffic.Topic(1))
 	ch := channel(t)
 	for _, m := range []amqp.Publishing{
 		{
@@ -84,8 +85,8 @@ func TestRead(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s := joined(t, broker)
-	got := received(t, s, 3)
+	s := traffic.Join(t, broker, carillon.SubscribeOptions{})
+	got := traffic.Receive(t, s, 3)
 	want := carillon.Message{
 		ID: "1", Type: "a", SchemaVersion: 1, ContentType: "text/plain", Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 		Headers: map[string]string{"source": "/x", "n": "5"}, Payload: []byte("hello"),
@@ -109,7 +110,7 @@ func TestRead(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	again := received(t, joined(t, broker), 3)
+	again := traffic.Receive(t, traffic.Join(t, broker, carillon.SubscribeOptions{}), 3)
 	if again[1].Message.ID != unreadable.ID {
 		t.Errorf("it came again as %q, first as %q", again[1].Message.ID, unreadable.ID)
 	}
@@ -136,7 +137,7 @@ func TestUnsafeQueues(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			p := newPlace(t)
-			broker := opened(t, p)
+			broker := traffic.Open(t, p)
 			if _, err := channel(t).QueueDeclare(p.queue("orders", "billing", 0), true, false, false, false, test.arguments); err != nil {
 				t.Fatal(err)
 			}
@@ -154,12 +155,12 @@ func TestUnsafeQueues(t *testing.T) {
 func TestLimitStays(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
-	declared(t, opened(t, p), carillon.Topic{Name: "orders", Subscriptions: []string{"billing"}, Partitions: 1, Limit: 3})
-	broker := opened(t, p)
+	traffic.Declare(t, traffic.Open(t, p), carillon.Topic{Name: "orders", Subscriptions: []string{"billing"}, Partitions: 1, Limit: 3})
+	broker := traffic.Open(t, p)
 	for _, limit := range []int64{0, 3, 7} {
-		declared(t, broker, carillon.Topic{Name: "orders", Subscriptions: []string{"billing"}, Partitions: 1, Limit: limit})
+		traffic.Declare(t, broker, carillon.Topic{Name: "orders", Subscriptions: []string{"billing"}, Partitions: 1, Limit: limit})
 	}
-	err := opened(t, p).Publish(t.Context(), "orders", numbered(0, 5))
+	err := traffic.Open(t, p).Publish(t.Context(), "orders", traffic.Numbered(0, 5))
 	failed, ok := errors.AsType[*carillon.PublishError](err)
 	if !ok || !errors.Is(err, carillon.ErrTopicFull) {
 		t.Fatalf("%v, want ErrTopicFull", err)

@@ -1,9 +1,7 @@
 package redisstream_test
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"syscall"
 	"testing"
 	"time"
@@ -12,109 +10,14 @@ import (
 
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/adapter/redisstream"
+	"github.com/carillon-go/carillon/internal/processes"
+	"github.com/carillon-go/carillon/internal/traffic"
 )
-
-const patience = 30 * time.Second
 
 // opened opens a broker that ends with the test.
 func opened(t testing.TB, opener carillon.BrokerOpener) *redisstream.Broker {
 	t.Helper()
-	broker, err := opener.OpenBroker(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := broker.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return broker.(*redisstream.Broker)
-}
-
-func declared(t testing.TB, broker carillon.Broker, topic carillon.Topic) {
-	t.Helper()
-	if err := broker.Declare(t.Context(), topic); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func joined(t testing.TB, broker carillon.Broker, options carillon.SubscribeOptions) carillon.Subscription {
-	t.Helper()
-	s, err := broker.Subscribe(t.Context(), "orders", "billing", options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-func numbered(from, count int) []carillon.Message {
-	messages := make([]carillon.Message, count)
-	for i := range messages {
-		messages[i] = carillon.Message{ID: fmt.Sprint(from + i), Type: "order.placed", Key: "k", Payload: []byte("{}")}
-	}
-	return messages
-}
-
-// received takes a number of deliveries, over errors that are said to pass.
-func received(t testing.TB, from carillon.Subscription, count int) []carillon.Delivery {
-	t.Helper()
-	ctx, stop := context.WithTimeout(t.Context(), patience)
-	defer stop()
-	var all []carillon.Delivery
-	for len(all) < count {
-		got, err := from.Receive(ctx, count-len(all))
-		if err != nil && !errors.Is(err, carillon.ErrUnavailable) {
-			t.Fatalf("%d of %d: %v", len(all), count, err)
-		}
-		all = append(all, got...)
-	}
-	return all
-}
-
-func inOrder(t testing.TB, got []carillon.Delivery, from int) {
-	t.Helper()
-	for i := range got {
-		if want := fmt.Sprint(from + i); got[i].Message.ID != want {
-			t.Fatalf("delivery %d is message %q, want %q", i, got[i].Message.ID, want)
-		}
-	}
-}
-
-func settled(t testing.TB, s carillon.Subscription, deliveries []carillon.Delivery) {
-	t.Helper()
-	if err := s.Ack(t.Context(), deliveries); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// published publishes until the broker can be reached.
-func published(t testing.TB, broker carillon.Broker, messages []carillon.Message) {
-	t.Helper()
-	ctx, stop := context.WithTimeout(t.Context(), patience)
-	defer stop()
-	for {
-		err := broker.Publish(ctx, "orders", messages)
-		if err == nil {
-			return
-		}
-		if !errors.Is(err, carillon.ErrUnavailable) {
-			t.Fatal(err)
-		}
-	}
-}
-
-// until waits until something holds.
-func until(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	for began := time.Now(); !holds(); {
-		if time.Since(began) > patience {
-			t.Fatal("not in time: " + what)
-		}
-	}
-}
-
-func oneTopic(partitions int) carillon.Topic {
-	return carillon.Topic{Name: "orders", Subscriptions: []string{"billing"}, Partitions: partitions}
+	return traffic.Open(t, opener).(*redisstream.Broker)
 }
 
 // TestUnsafeSettings opens servers that may lose what they confirmed.
@@ -162,24 +65,24 @@ func TestServerKilled(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	broker := opened(t, redisstream.Server(s.url, redisstream.Timeout(3*time.Second)))
-	declared(t, broker, oneTopic(2))
-	consumer := joined(t, broker, carillon.SubscribeOptions{AckDeadline: 3 * time.Second})
-	published(t, broker, numbered(0, 10))
-	settled(t, consumer, received(t, consumer, 4))
-	until(t, "4 of 10 are settled", func() bool {
+	traffic.Declare(t, broker, traffic.Topic(2))
+	consumer := traffic.Join(t, broker, carillon.SubscribeOptions{AckDeadline: 3 * time.Second})
+	traffic.Publish(t, broker, traffic.Numbered(0, 10))
+	traffic.Settle(t, consumer, traffic.Receive(t, consumer, 4))
+	processes.AwaitFor(t, "4 of 10 are settled", traffic.Patience, func() bool {
 		got, err := broker.Probe(t.Context(), "orders", "billing")
 		return err == nil && got.Waiting+got.Unsettled == 6
 	})
 	s.kill(t)
-	err := broker.Publish(t.Context(), "orders", numbered(10, 3))
+	err := broker.Publish(t.Context(), "orders", traffic.Numbered(10, 3))
 	if failed, ok := errors.AsType[*carillon.PublishError](err); !ok || !errors.Is(err, carillon.ErrUnavailable) || len(failed.Unconfirmed) != 3 {
 		t.Errorf("publishing without a server: %v", err)
 	}
 	s.start(t)
-	published(t, broker, numbered(10, 5))
-	rest := received(t, consumer, 11)
-	inOrder(t, rest, 4)
-	settled(t, consumer, rest)
+	traffic.Publish(t, broker, traffic.Numbered(10, 5))
+	rest := traffic.Receive(t, consumer, 11)
+	traffic.InOrder(t, rest, 4)
+	traffic.Settle(t, consumer, rest)
 }
 
 // TestServerFrozen stops the server's process: calls end in time, deliveries are lost once the lease has run out, and come again.
@@ -187,24 +90,24 @@ func TestServerFrozen(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	broker := opened(t, redisstream.Server(s.url, redisstream.Timeout(time.Second)))
-	declared(t, broker, oneTopic(2))
-	consumer := joined(t, broker, carillon.SubscribeOptions{AckDeadline: 2 * time.Second})
-	published(t, broker, numbered(0, 10))
-	held := received(t, consumer, 10)
+	traffic.Declare(t, broker, traffic.Topic(2))
+	consumer := traffic.Join(t, broker, carillon.SubscribeOptions{AckDeadline: 2 * time.Second})
+	traffic.Publish(t, broker, traffic.Numbered(0, 10))
+	held := traffic.Receive(t, consumer, 10)
 	s.signal(t, syscall.SIGSTOP)
 	began := time.Now()
-	err := broker.Publish(t.Context(), "orders", numbered(10, 1))
+	err := broker.Publish(t.Context(), "orders", traffic.Numbered(10, 1))
 	if took := time.Since(began); !errors.Is(err, carillon.ErrUnavailable) || took > 5*time.Second {
 		t.Errorf("publishing without an answer: %v, after %v", err, took)
 	}
 	select {
 	case <-held[0].Lost:
-	case <-time.After(patience):
+	case <-time.After(traffic.Patience):
 		t.Error("a delivery is not lost when the lease may have run out")
 	}
 	s.signal(t, syscall.SIGCONT)
-	again := received(t, consumer, 10)
-	inOrder(t, again, 0)
+	again := traffic.Receive(t, consumer, 10)
+	traffic.InOrder(t, again, 0)
 	if again[0].Attempt != 2 {
 		t.Errorf("attempt %d, want 2", again[0].Attempt)
 	}
@@ -216,14 +119,14 @@ func TestFormerOwnerIsFenced(t *testing.T) {
 	prefix := newPrefix(t)
 	source := redisstream.Server(serverURL(t), redisstream.Prefix(prefix))
 	broker, other := opened(t, source), opened(t, source)
-	declared(t, broker, oneTopic(1))
-	published(t, broker, numbered(0, 10))
-	former := joined(t, broker, carillon.SubscribeOptions{})
-	held := received(t, former, 10)
+	traffic.Declare(t, broker, traffic.Topic(1))
+	traffic.Publish(t, broker, traffic.Numbered(0, 10))
+	former := traffic.Join(t, broker, carillon.SubscribeOptions{})
+	held := traffic.Receive(t, former, 10)
 	members := prefix + ":{orders}:billing:members"
 	c := client(t, serverURL(t))
 	var present carillon.Subscription
-	until(t, "the other consumer owns the partition", func() bool { // unless the former one was quicker to say that it lives
+	processes.AwaitFor(t, "the other consumer owns the partition", traffic.Patience, func() bool { // unless the former one was quicker to say that it lives
 		if err := c.Del(t.Context(), members).Err(); err != nil {
 			t.Fatal(err)
 		}
@@ -232,15 +135,15 @@ func TestFormerOwnerIsFenced(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		present = joined(t, other, carillon.SubscribeOptions{})
+		present = traffic.Join(t, other, carillon.SubscribeOptions{})
 		owner, err := c.HGet(t.Context(), prefix+":{orders}:billing", "epoch0").Int()
 		return err == nil && owner > 1
 	})
-	settled(t, former, held)
-	inOrder(t, received(t, present, 10), 0)
+	traffic.Settle(t, former, held)
+	traffic.InOrder(t, traffic.Receive(t, present, 10), 0)
 	select {
 	case <-held[0].Lost:
-	case <-time.After(patience):
+	case <-time.After(traffic.Patience):
 		t.Error("the former owner was not told")
 	}
 	if err := former.Close(); err != nil {
@@ -260,9 +163,9 @@ func TestOwnClient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	declared(t, broker, oneTopic(1))
-	published(t, broker, numbered(0, 3))
-	inOrder(t, received(t, joined(t, broker, carillon.SubscribeOptions{}), 3), 0)
+	traffic.Declare(t, broker, traffic.Topic(1))
+	traffic.Publish(t, broker, traffic.Numbered(0, 3))
+	traffic.InOrder(t, traffic.Receive(t, traffic.Join(t, broker, carillon.SubscribeOptions{}), 3), 0)
 	if err := broker.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -277,14 +180,14 @@ func TestReplicated(t *testing.T) {
 	s := newServer(t)
 	options := s.client.Options()
 	replica := newServer(t, "--replicaof", "127.0.0.1 "+options.Addr[len("127.0.0.1:"):])
-	until(t, "the replica follows", func() bool {
+	processes.AwaitFor(t, "the replica follows", traffic.Patience, func() bool {
 		return replica.client.Do(t.Context(), "role").Err() == nil && s.client.Wait(t.Context(), 1, time.Second).Val() == 1
 	})
 	one := opened(t, redisstream.Server(s.url, redisstream.Replicated(1)))
-	declared(t, one, oneTopic(1))
-	published(t, one, numbered(0, 3))
+	traffic.Declare(t, one, traffic.Topic(1))
+	traffic.Publish(t, one, traffic.Numbered(0, 3))
 	two := opened(t, redisstream.Server(s.url, redisstream.Replicated(2), redisstream.Timeout(time.Second)))
-	err := two.Publish(t.Context(), "orders", numbered(3, 3))
+	err := two.Publish(t.Context(), "orders", traffic.Numbered(3, 3))
 	if failed, ok := errors.AsType[*carillon.PublishError](err); !ok || !errors.Is(err, carillon.ErrUnavailable) || len(failed.Unconfirmed) != 3 {
 		t.Errorf("%v, want 3 messages unconfirmed", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/carillon-go/carillon/internal/backends"
+	"github.com/carillon-go/carillon/internal/traffic"
 )
 
 // server is one that a test has to itself.
@@ -54,7 +55,7 @@ func (s *server) start(t testing.TB) {
 		t.Fatal(err)
 	}
 	for began := time.Now(); s.client.Ping(t.Context()).Err() != nil; {
-		if time.Since(began) > patience {
+		if time.Since(began) > traffic.Patience {
 			t.Fatal("the server does not answer")
 		}
 	}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/adapter/redisstream"
+	"github.com/carillon-go/carillon/internal/processes"
+	"github.com/carillon-go/carillon/internal/traffic"
 )
 
 // TestWritten reads what is published as any client would.
@@ -17,8 +19,8 @@ func TestWritten(t *testing.T) {
 	t.Parallel()
 	prefix := newPrefix(t)
 	broker := opened(t, redisstream.Server(serverURL(t), redisstream.Prefix(prefix)))
-	declared(t, broker, oneTopic(1))
-	published(t, broker, []carillon.Message{{
+	traffic.Declare(t, broker, traffic.Topic(1))
+	traffic.Publish(t, broker, []carillon.Message{{
 		ID: "0190-1", Kind: carillon.KindCommand, Type: "order.place", Key: "100 %", Tenant: "Größe",
 		Time: time.Date(2026, 11, 21, 9, 30, 0, 0, time.UTC), ContentType: "text/plain", Payload: []byte("hello"),
 	}})
@@ -41,7 +43,7 @@ func TestRead(t *testing.T) {
 	t.Parallel()
 	prefix := newPrefix(t)
 	broker, c := opened(t, redisstream.Server(serverURL(t), redisstream.Prefix(prefix))), client(t, serverURL(t))
-	declared(t, broker, oneTopic(1))
+	traffic.Declare(t, broker, traffic.Topic(1))
 	var ids []string
 	for _, values := range [][]string{
 		{"specversion", "1.0", "id", "1", "source", "/x", "type", "a", "n", "5%", "data", "hello"},
@@ -54,7 +56,7 @@ func TestRead(t *testing.T) {
 		}
 		ids = append(ids, id)
 	}
-	got := received(t, joined(t, broker, carillon.SubscribeOptions{}), 3)
+	got := traffic.Receive(t, traffic.Join(t, broker, carillon.SubscribeOptions{}), 3)
 	for i := range got {
 		reason := got[i].Message.Headers["unreadable"]
 		if (i > 0) != strings.Contains(reason, "specversion") {
@@ -89,21 +91,21 @@ func TestTrimming(t *testing.T) {
 	t.Parallel()
 	prefix := newPrefix(t)
 	broker, c := opened(t, redisstream.Server(serverURL(t), redisstream.Prefix(prefix))), client(t, serverURL(t))
-	topic := oneTopic(1)
+	topic := traffic.Topic(1)
 	topic.Subscriptions = append(topic.Subscriptions, "audit")
 	topic.Retention = time.Millisecond // what is with nobody may go at once
-	declared(t, broker, topic)
+	traffic.Declare(t, broker, topic)
 	const count = 1000
 	holding, err := broker.Subscribe(t.Context(), "orders", "audit", carillon.SubscribeOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	consumer := joined(t, broker, carillon.SubscribeOptions{})
-	published(t, broker, numbered(0, 1))
-	held := received(t, holding, 1)
-	published(t, broker, numbered(1, count-1))
-	settled(t, consumer, received(t, consumer, count))
-	until(t, "the group shows how far it is", func() bool {
+	consumer := traffic.Join(t, broker, carillon.SubscribeOptions{})
+	traffic.Publish(t, broker, traffic.Numbered(0, 1))
+	held := traffic.Receive(t, holding, 1)
+	traffic.Publish(t, broker, traffic.Numbered(1, count-1))
+	traffic.Settle(t, consumer, traffic.Receive(t, consumer, count))
+	processes.AwaitFor(t, "the group shows how far it is", traffic.Patience, func() bool {
 		groups, err := c.XInfoGroups(t.Context(), prefix+":{orders}:0").Result()
 		if err != nil {
 			t.Fatal(err)
@@ -113,9 +115,9 @@ func TestTrimming(t *testing.T) {
 	if length := c.XLen(t.Context(), prefix+":{orders}:0").Val(); length != count {
 		t.Errorf("%d entries are left of %d, and the first is held", length, count)
 	}
-	settled(t, holding, held)
-	settled(t, holding, received(t, holding, count-1))
-	until(t, "the stream is trimmed", func() bool { return c.XLen(t.Context(), prefix+":{orders}:0").Val() < count/2 })
+	traffic.Settle(t, holding, held)
+	traffic.Settle(t, holding, traffic.Receive(t, holding, count-1))
+	processes.AwaitFor(t, "the stream is trimmed", traffic.Patience, func() bool { return c.XLen(t.Context(), prefix+":{orders}:0").Val() < count/2 })
 	backlog, err := broker.Probe(t.Context(), "orders", "audit")
 	if err != nil || backlog.Waiting+backlog.Unsettled != 0 {
 		t.Errorf("%+v %v, want nothing", backlog, err)
@@ -127,24 +129,24 @@ func TestRetention(t *testing.T) {
 	t.Parallel()
 	prefix := newPrefix(t)
 	broker, c := opened(t, redisstream.Server(serverURL(t), redisstream.Prefix(prefix))), client(t, serverURL(t))
-	topic := oneTopic(1)
+	topic := traffic.Topic(1)
 	topic.Subscriptions = append(topic.Subscriptions, "audit")
 	topic.Retention = time.Second
-	declared(t, broker, topic)
-	consumer := joined(t, broker, carillon.SubscribeOptions{})
-	published(t, broker, numbered(0, 1000))
-	settled(t, consumer, received(t, consumer, 1000))
-	until(t, "what is old is gone", func() bool { return c.XLen(t.Context(), prefix+":{orders}:0").Val() < 500 })
+	traffic.Declare(t, broker, topic)
+	consumer := traffic.Join(t, broker, carillon.SubscribeOptions{})
+	traffic.Publish(t, broker, traffic.Numbered(0, 1000))
+	traffic.Settle(t, consumer, traffic.Receive(t, consumer, 1000))
+	processes.AwaitFor(t, "what is old is gone", traffic.Patience, func() bool { return c.XLen(t.Context(), prefix+":{orders}:0").Val() < 500 })
 	left := c.XLen(t.Context(), prefix+":{orders}:0").Val()
 	backlog, err := broker.Probe(t.Context(), "orders", "audit")
 	if err != nil || backlog.Waiting != left {
 		t.Errorf("%+v %v, want %d to wait", backlog, err, left)
 	}
-	published(t, broker, numbered(1000, 1))
+	traffic.Publish(t, broker, traffic.Numbered(1000, 1))
 	late, err := broker.Subscribe(t.Context(), "orders", "audit", carillon.SubscribeOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := received(t, late, int(left)+1)
-	inOrder(t, got, 1000-int(left))
+	got := traffic.Receive(t, late, int(left)+1)
+	traffic.InOrder(t, got, 1000-int(left))
 }

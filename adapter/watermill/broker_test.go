@@ -14,22 +14,8 @@ import (
 
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/adapter/watermill"
+	"github.com/carillon-go/carillon/internal/traffic"
 )
-
-// opened opens a broker that ends with the test.
-func opened(t *testing.T, opener carillon.BrokerOpener) carillon.Broker {
-	t.Helper()
-	broker, err := opener.OpenBroker(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := broker.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return broker
-}
 
 // declared declares the topic "orders" with the subscription "billing".
 func declared(t *testing.T, broker carillon.Broker) carillon.Broker {
@@ -38,24 +24,6 @@ func declared(t *testing.T, broker carillon.Broker) carillon.Broker {
 		t.Fatal(err)
 	}
 	return broker
-}
-
-func joined(t *testing.T, broker carillon.Broker) carillon.Subscription {
-	t.Helper()
-	s, err := broker.Subscribe(t.Context(), "orders", "billing", carillon.SubscribeOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-// series makes messages of a key whose ids are numbers.
-func series(from, count int) []carillon.Message {
-	messages := make([]carillon.Message, count)
-	for i := range messages {
-		messages[i] = carillon.Message{ID: fmt.Sprint(from + i), Type: "order.placed", Key: "k", Payload: []byte("{}")}
-	}
-	return messages
 }
 
 func published(t *testing.T, broker carillon.Broker, messages []carillon.Message) {
@@ -92,9 +60,9 @@ func TestAcknowledgedOnceSettled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		place := newGroups(1)
-		broker := declared(t, opened(t, place.source(watermill.InOrder())))
-		published(t, broker, series(1, 3))
-		leaving := joined(t, broker)
+		broker := declared(t, traffic.Open(t, place.source(watermill.InOrder())))
+		published(t, broker, traffic.Numbered(1, 3))
+		leaving := traffic.Join(t, broker, carillon.SubscribeOptions{})
 		settled(t, leaving, received(t, leaving, "1"))
 		held := received(t, leaving, "2")
 		synctest.Wait()
@@ -107,7 +75,7 @@ func TestAcknowledgedOnceSettled(t *testing.T) {
 		if err := leaving.Ack(t.Context(), []carillon.Delivery{held}); !errors.Is(err, carillon.ErrClosed) {
 			t.Errorf("settling after leaving gives error %v, want ErrClosed", err)
 		}
-		staying := joined(t, broker)
+		staying := traffic.Join(t, broker, carillon.SubscribeOptions{})
 		settled(t, staying, received(t, staying, "2"))
 		settled(t, staying, received(t, staying, "3"))
 		if err := staying.Ack(t.Context(), []carillon.Delivery{held}); !errors.Is(err, carillon.ErrInvalid) {
@@ -124,11 +92,11 @@ func TestAcknowledgedOnceSettled(t *testing.T) {
 func TestLeavingLosesNoAcknowledgement(t *testing.T) {
 	t.Parallel()
 	place := newGroups(1)
-	broker := declared(t, opened(t, place.source(watermill.InOrder())))
+	broker := declared(t, traffic.Open(t, place.source(watermill.InOrder())))
 	const rounds = 200
-	published(t, broker, series(0, rounds))
+	published(t, broker, traffic.Numbered(0, rounds))
 	for i := range rounds {
-		s := joined(t, broker)
+		s := traffic.Join(t, broker, carillon.SubscribeOptions{})
 		settled(t, s, received(t, s, fmt.Sprint(i)))
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
@@ -142,9 +110,9 @@ func TestPublishingThatFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			place := newGroups(1)
-			broker := declared(t, opened(t, place.source(options...)))
+			broker := declared(t, traffic.Open(t, place.source(options...)))
 			place.fail(errBroken)
-			err := broker.Publish(t.Context(), "orders", series(1, 3))
+			err := broker.Publish(t.Context(), "orders", traffic.Numbered(1, 3))
 			failed, ok := errors.AsType[*carillon.PublishError](err)
 			if !ok || !errors.Is(err, carillon.ErrUnavailable) || !errors.Is(err, errBroken) || !slices.Equal(failed.Unconfirmed, []int{0, 1, 2}) {
 				t.Errorf("got %v, want a PublishError of all three with ErrUnavailable and its cause", err)
@@ -159,7 +127,7 @@ func TestPublishingThatFails(t *testing.T) {
 				t.Errorf("subscribing to what could not be declared gives error %v, want ErrNotFound", err)
 			}
 			place.fail(nil)
-			published(t, broker, series(1, 3))
+			published(t, broker, traffic.Numbered(1, 3))
 			if diff := cmp.Diff([]string{"1", "2", "3"}, place.uuids()); diff != "" {
 				t.Errorf("published (-want +got):\n%s", diff)
 			}
@@ -195,8 +163,8 @@ func TestPublishingInOrderStopsAtTheFirstFailure(t *testing.T) {
 			return place.subscriber(name), nil
 		},
 		watermill.InOrder())
-	broker := declared(t, opened(t, source))
-	err := broker.Publish(t.Context(), "orders", series(1, 5))
+	broker := declared(t, traffic.Open(t, source))
+	err := broker.Publish(t.Context(), "orders", traffic.Numbered(1, 5))
 	failed, ok := errors.AsType[*carillon.PublishError](err)
 	if !ok || !slices.Equal(failed.Unconfirmed, []int{2, 3, 4}) {
 		t.Errorf("got %v, want a PublishError of the third message and those behind it", err)
@@ -235,7 +203,7 @@ func TestPublisherThatHangs(t *testing.T) {
 		const calls = 100
 		for i := range calls {
 			ctx, stop := context.WithTimeout(t.Context(), time.Second)
-			err := broker.Publish(ctx, "orders", series(i, 1))
+			err := broker.Publish(ctx, "orders", traffic.Numbered(i, 1))
 			stop()
 			if failed, ok := errors.AsType[*carillon.PublishError](err); !ok || !errors.Is(err, context.DeadlineExceeded) || len(failed.Unconfirmed) != 1 {
 				t.Fatalf("call %d gives error %v, want a PublishError with the context's", i, err)
@@ -286,13 +254,13 @@ func TestSubscriberThatHangs(t *testing.T) {
 		ctx, stop := context.WithTimeout(t.Context(), time.Second)
 		defer stop()
 		topic := carillon.Topic{Name: "orders", Subscriptions: []string{"billing"}}
-		if err := opened(t, source()).Declare(ctx, topic); !errors.Is(err, context.DeadlineExceeded) {
+		if err := traffic.Open(t, source()).Declare(ctx, topic); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("declaring gives error %v, want the context's", err)
 		}
 		ctx, stop = context.WithTimeout(t.Context(), time.Second)
 		defer stop()
 		declaring := func(context.Context, carillon.Topic) error { return nil }
-		broker := declared(t, opened(t, source(watermill.Declaring(declaring))))
+		broker := declared(t, traffic.Open(t, source(watermill.Declaring(declaring))))
 		if _, err := broker.Subscribe(ctx, "orders", "billing", carillon.SubscribeOptions{}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("subscribing gives error %v, want the context's", err)
 		}
@@ -313,9 +281,9 @@ func TestSubscriberThatEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		place := newGroups(1)
-		broker := declared(t, opened(t, place.source(watermill.InOrder())))
-		s := joined(t, broker)
-		published(t, broker, series(1, 2))
+		broker := declared(t, traffic.Open(t, place.source(watermill.InOrder())))
+		s := traffic.Join(t, broker, carillon.SubscribeOptions{})
+		published(t, broker, traffic.Numbered(1, 2))
 		held := received(t, s, "1")
 		place.fail(errBroken)
 		place.endAll()
@@ -343,12 +311,12 @@ func TestDeclaringNeedsAWay(t *testing.T) {
 		return struct{ message.Subscriber }{place.subscriber(name)}, nil
 	}
 	publishers := func(context.Context) (message.Publisher, error) { return place, nil }
-	broker := opened(t, watermill.PubSub(publishers, subscribers))
+	broker := traffic.Open(t, watermill.PubSub(publishers, subscribers))
 	topic := carillon.Topic{Name: "orders", Subscriptions: []string{"billing"}}
 	if err := broker.Declare(t.Context(), topic); !errors.Is(err, carillon.ErrUnsupported) {
 		t.Errorf("declaring gives error %v, want ErrUnsupported", err)
 	}
-	if err := broker.Publish(t.Context(), "orders", series(1, 1)); !errors.Is(err, carillon.ErrUnroutable) {
+	if err := broker.Publish(t.Context(), "orders", traffic.Numbered(1, 1)); !errors.Is(err, carillon.ErrUnroutable) {
 		t.Errorf("publishing to a topic without a subscription gives error %v, want ErrUnroutable", err)
 	}
 	declaring := func(_ context.Context, topic carillon.Topic) error {
@@ -357,9 +325,9 @@ func TestDeclaringNeedsAWay(t *testing.T) {
 		}
 		return nil
 	}
-	broker = declared(t, opened(t, watermill.PubSub(publishers, subscribers, watermill.Declaring(declaring))))
-	published(t, broker, series(1, 1))
-	s := joined(t, broker)
+	broker = declared(t, traffic.Open(t, watermill.PubSub(publishers, subscribers, watermill.Declaring(declaring))))
+	published(t, broker, traffic.Numbered(1, 1))
+	s := traffic.Join(t, broker, carillon.SubscribeOptions{})
 	settled(t, s, received(t, s, "1"))
 }
 
@@ -367,7 +335,7 @@ func TestDeclaringNeedsAWay(t *testing.T) {
 func TestReadingNativeMessages(t *testing.T) {
 	t.Parallel()
 	place := newGroups(1)
-	broker := declared(t, opened(t, place.source(watermill.Reading(func(topic string, m *message.Message) (carillon.Message, error) {
+	broker := declared(t, traffic.Open(t, place.source(watermill.Reading(func(topic string, m *message.Message) (carillon.Message, error) {
 		plain, err := watermill.Plain(topic, m)
 		plain.Kind, plain.Type, plain.Key = carillon.KindEvent, m.Metadata["name"], string(m.Payload)
 		return plain, err
@@ -378,7 +346,7 @@ func TestReadingNativeMessages(t *testing.T) {
 	if err := place.Publish("orders", native, unnamed); err != nil {
 		t.Fatal(err)
 	}
-	s := joined(t, broker)
+	s := traffic.Join(t, broker, carillon.SubscribeOptions{})
 	first := received(t, s, "1")
 	if m := first.Message; m.Type != "order.placed" || m.Key != "o-1" || m.Kind != carillon.KindEvent || m.Headers["name"] != "order.placed" {
 		t.Errorf("it is read as %+v", m)
@@ -394,12 +362,12 @@ func TestReadingNativeMessages(t *testing.T) {
 // Consumers that share a feed, as with GoChannel, are given what one of them leaves, before anything newer.
 func TestSharedFeed(t *testing.T) {
 	t.Parallel()
-	broker := declared(t, opened(t, channels(t)))
-	published(t, broker, series(1, 1))
-	leaving := joined(t, broker)
+	broker := declared(t, traffic.Open(t, channels(t)))
+	published(t, broker, traffic.Numbered(1, 1))
+	leaving := traffic.Join(t, broker, carillon.SubscribeOptions{})
 	held := received(t, leaving, "1")
-	published(t, broker, series(2, 1))
-	staying := joined(t, broker)
+	published(t, broker, traffic.Numbered(2, 1))
+	staying := traffic.Join(t, broker, carillon.SubscribeOptions{})
 	if err := leaving.Close(); err != nil {
 		t.Fatal(err)
 	}

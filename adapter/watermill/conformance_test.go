@@ -11,6 +11,7 @@ import (
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/adapter/watermill"
 	"github.com/carillon-go/carillon/conformance"
+	"github.com/carillon-go/carillon/internal/traffic"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -53,7 +54,7 @@ func TestConformanceInParallel(t *testing.T) {
 
 func TestBrokerIsDocumented(t *testing.T) {
 	t.Parallel()
-	conformance.DocumentBroker(t, "../../docs/reference/brokers", opened(t, watermill.PubSub(
+	conformance.DocumentBroker(t, "../../docs/reference/brokers", traffic.Open(t, watermill.PubSub(
 		func(context.Context) (message.Publisher, error) { return newGroups(1), nil },
 		func(context.Context, string, string) (message.Subscriber, error) { return nil, errBroken })).Capabilities())
 }

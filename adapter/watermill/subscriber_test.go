@@ -15,6 +15,7 @@ import (
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/adapter/memory"
 	"github.com/carillon-go/carillon/adapter/watermill"
+	"github.com/carillon-go/carillon/internal/traffic"
 )
 
 // keyed publishes messages of one key, whose UUIDs are numbers.
@@ -85,7 +86,7 @@ func left(t *testing.T, broker carillon.Broker) int64 {
 func TestAckAndNack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		broker := opened(t, memory.Volatile())
+		broker := traffic.Open(t, memory.Volatile())
 		subscriber := watermill.NewSubscriber(broker, "billing", watermill.RedeliverAfter(time.Second))
 		messages := subscribed(t, subscriber)
 		keyed(t, watermill.NewPublisher(broker), 1, 3)
@@ -144,7 +145,7 @@ func TestClosingTheSubscriber(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				broker := opened(t, memory.Volatile())
+				broker := traffic.Open(t, memory.Volatile())
 				subscriber := watermill.NewSubscriber(broker, "billing")
 				defer subscriber.Close()
 				type key struct{}
@@ -182,7 +183,7 @@ func TestClosingTheSubscriber(t *testing.T) {
 // Subscribers of one name compete, those of others each get everything.
 func TestSubscriptionNames(t *testing.T) {
 	t.Parallel()
-	broker := opened(t, memory.Volatile())
+	broker := traffic.Open(t, memory.Volatile())
 	names := []string{"billing", "billing", "shipping"}
 	subscribers := make([]<-chan *message.Message, len(names))
 	for i, name := range names {
@@ -224,7 +225,7 @@ func TestSubscriptionNames(t *testing.T) {
 func TestLostMessage(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		broker := opened(t, memory.Volatile())
+		broker := traffic.Open(t, memory.Volatile())
 		first := subscribed(t, watermill.NewSubscriber(broker, "billing"))
 		publisher := watermill.NewPublisher(broker)
 		key := "a" // of the last partition, which a second consumer is given
@@ -309,7 +310,7 @@ func (s *troubledSubscription) Extend(_ context.Context, deliveries []carillon.D
 func TestTroubledBroker(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		broker := &troubled{Broker: opened(t, memory.Volatile()), failures: 3}
+		broker := &troubled{Broker: traffic.Open(t, memory.Volatile()), failures: 3}
 		messages := subscribed(t, watermill.NewSubscriber(broker, "billing", watermill.AckDeadline(3*time.Second)))
 		keyed(t, watermill.NewPublisher(broker), 1, 2)
 		first := next(t, messages, "1")
@@ -333,7 +334,7 @@ func TestTroubledBroker(t *testing.T) {
 func TestSettledAtTheEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		broker := opened(t, memory.Volatile())
+		broker := traffic.Open(t, memory.Volatile())
 		publisher := watermill.NewPublisher(broker)
 		for i := range 100 {
 			s := watermill.NewSubscriber(broker, "billing")
@@ -357,7 +358,7 @@ func TestSettledAtTheEnd(t *testing.T) {
 
 func TestPublisher(t *testing.T) {
 	t.Parallel()
-	broker := opened(t, memory.Volatile())
+	broker := traffic.Open(t, memory.Volatile())
 	publisher := watermill.NewPublisher(broker)
 	if err := publisher.Publish("orders", message.NewMessage("1", nil)); !errors.Is(err, carillon.ErrNotFound) {
 		t.Errorf("publishing to a topic nobody has declared gives error %v, want ErrNotFound", err)

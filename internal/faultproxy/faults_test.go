@@ -70,14 +70,14 @@ func suffer(t *testing.T, b broker, rounds int, while time.Duration) { //nolint:
 		for _, strike := range strikes() {
 			began := time.Now()
 			p.Set(strike.fault)
-			eventually(t, "a call of the port shows the fault", time.Duration(round)*while+endBound, func() bool {
+			processes.AwaitFor(t, "a call of the port shows the fault", time.Duration(round)*while+endBound, func() bool {
 				begun, failed := l.calls.read()
 				return time.Since(began) > time.Duration(round+1)*while && begun.After(began) && (!strike.fails || failed.After(began))
 			})
 			lasted := time.Since(began)
 			p.Heal()
 			published, publishedDirectly := l.published()
-			took := eventually(t, "what was published until "+strike.fault.String()+" was over has its effects", recoverBound, func() bool {
+			took := processes.AwaitFor(t, "what was published until "+strike.fault.String()+" was over has its effects", recoverBound, func() bool {
 				return s.settled(outboxed, published) && s.settled(direct, publishedDirectly)
 			})
 			t.Logf("%s for %v: recovered after %v", strike.fault, lasted.Round(time.Millisecond), took.Round(time.Millisecond))
@@ -108,7 +108,7 @@ func (l *load) judge() {
 	l.t.Helper()
 	published, directly := l.published()
 	for consumer, want := range map[string][]int{outboxed: published, direct: directly} {
-		eventually(l.t, "everything has its effects", endBound, func() bool { return l.settled(consumer, want) })
+		processes.AwaitFor(l.t, "everything has its effects", endBound, func() bool { return l.settled(consumer, want) })
 		for key, n := range want {
 			if got := l.done(consumer, key); got != (effects{Count: n, Next: n}) {
 				l.t.Errorf("%s, %s: %d were published, the effects are %+v", consumer, name(key), n, got)

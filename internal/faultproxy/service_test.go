@@ -12,6 +12,7 @@ import (
 
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/adapter/sqlite"
+	"github.com/carillon-go/carillon/internal/processes"
 	"github.com/carillon-go/carillon/messaging"
 )
 
@@ -160,21 +161,6 @@ func (s *service) settled(consumer string, published []int) bool {
 
 func name(key int) string { return fmt.Sprint("key ", key) }
 
-// eventually waits for a condition, and returns how long it took.
-func eventually(t testing.TB, what string, within time.Duration, holds func() bool) time.Duration {
-	t.Helper()
-	began := time.Now()
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	for !holds() {
-		if time.Since(began) > within {
-			t.Fatalf("not within %v: %s", within, what)
-		}
-		<-ticker.C
-	}
-	return time.Since(began)
-}
-
 // load publishes in the three ways until it is stopped.
 type load struct {
 	*service
@@ -239,20 +225,9 @@ func (l *load) end() {
 	l.running.Wait()
 }
 
-func (l *load) rest(ctx context.Context) bool {
-	timer := time.NewTimer(l.pace)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
 // publish publishes through the outbox.
 func (l *load) publish(ctx context.Context) {
-	for n := 0; l.rest(ctx); n++ {
+	for n := 0; processes.Rest(ctx, l.pace); n++ {
 		for key := range keys {
 			if err := l.sender.Publish(context.WithoutCancel(ctx), l.topic, counted{name(key), n}); err != nil {
 				l.t.Errorf("publishing through the outbox: %v", err)
@@ -265,7 +240,7 @@ func (l *load) publish(ctx context.Context) {
 
 // publishDirectly calls the port until each message is confirmed, as whoever must not lose any does.
 func (l *load) publishDirectly(ctx context.Context) {
-	for n := 0; l.rest(ctx); n++ {
+	for n := 0; processes.Rest(ctx, l.pace); n++ {
 		left := make([]carillon.Message, keys)
 		for key := range left {
 			left[key] = message(direct, key, n)
@@ -275,7 +250,7 @@ func (l *load) publishDirectly(ctx context.Context) {
 			err := l.port.Publish(context.WithoutCancel(ctx), direct, left)
 			l.calls.note(began, len(left), err)
 			left = unconfirmed(left, err)
-			if len(left) > 0 && !l.rest(context.WithoutCancel(ctx)) {
+			if len(left) > 0 && !processes.Rest(context.WithoutCancel(ctx), l.pace) {
 				return
 			}
 		}
@@ -302,7 +277,7 @@ func unconfirmed(messages []carillon.Message, err error) []carillon.Message {
 
 // publishCarelessly calls the port once for each message.
 func (l *load) publishCarelessly(ctx context.Context) {
-	for l.rest(ctx) {
+	for processes.Rest(ctx, l.pace) {
 		n := int(l.careless.Add(1)) - 1
 		began := time.Now()
 		messages := []carillon.Message{message(careless, 0, n)}
