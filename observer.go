@@ -60,6 +60,9 @@ const (
 	ActivityReact
 )
 
+// MaxLinks is how many links an activity has at most.
+const MaxLinks = 128
+
 // Activity is what an engine does, for a message or several.
 type Activity struct {
 	Kind ActivityKind
@@ -79,7 +82,7 @@ type Activity struct {
 	// Cause is what the activity goes on from. A request, command, query or append goes on from the activity of its context where that has
 	// one.
 	Cause Trace
-	// Links are what else it comes of.
+	// Links are what else it comes of, [MaxLinks] at most.
 	Links []Trace
 }
 

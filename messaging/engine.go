@@ -13,6 +13,7 @@ import (
 	"github.com/carillon-go/carillon/codec"
 	"github.com/carillon-go/carillon/cqrs"
 	"github.com/carillon-go/carillon/internal/ids"
+	"github.com/carillon-go/carillon/internal/readings"
 )
 
 // Engine publishes and consumes the messages of a service. It is put together before Run, which runs once.
@@ -129,7 +130,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		return errors.Join(endedOr(ctx, err), e.close())
 	}
 	close(e.declared)
-	defer e.observe()()
+	defer readings.Watch(e.observer, e.logger, e.readings)()
 	var running sync.WaitGroup
 	consuming, stopConsuming := context.WithCancel(ctx)
 	defer stopConsuming()

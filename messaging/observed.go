@@ -2,28 +2,10 @@ package messaging
 
 import (
 	"context"
-	"log/slog"
 
 	"github.com/carillon-go/carillon"
+	"github.com/carillon-go/carillon/internal/readings"
 )
-
-// maxLinks is how many links one activity has at most.
-const maxLinks = 128
-
-// observe has the observer read figures until stop is called.
-func (e *Engine) observe() (stop func()) {
-	if e.observer == nil {
-		return func() {}
-	}
-	stop, err := e.observer.Watch(e.readings)
-	if err != nil {
-		e.logger.Error("figures of topics not observed", slog.Any("error", err))
-	}
-	if stop == nil {
-		return func() {}
-	}
-	return stop
-}
 
 // readings are how much waits, and what is parked.
 func (e *Engine) readings(ctx context.Context) (all []carillon.Reading) {
@@ -44,16 +26,8 @@ func (e *Engine) readings(ctx context.Context) (all []carillon.Reading) {
 				})
 			}
 		}
-		if !parks {
-			continue
-		}
-		if keys, err := letters.DeadLetters().Keys(ctx, c.name); err == nil {
-			count := int64(0)
-			for _, key := range keys {
-				count += key.Letters
-			}
-			all = append(all, carillon.Reading{Kind: carillon.ReadingParkedKeys, Name: c.name, Topic: c.topic.Name(), Value: int64(len(keys))},
-				carillon.Reading{Kind: carillon.ReadingDeadLetters, Name: c.name, Topic: c.topic.Name(), Value: count})
+		if parks {
+			all = append(all, readings.Parked(ctx, letters.DeadLetters(), c.name, c.topic.Name())...)
 		}
 	}
 	return all
@@ -68,7 +42,7 @@ func about(activity carillon.Activity, count int, message func(i int) *carillon.
 		return activity
 	}
 	for i := range count {
-		if trace := message(i).Trace(); trace.Parent != "" && len(activity.Links) < maxLinks {
+		if trace := message(i).Trace(); trace.Parent != "" && len(activity.Links) < carillon.MaxLinks {
 			activity.Links = append(activity.Links, trace)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/codec"
 	"github.com/carillon-go/carillon/eventlog"
+	"github.com/carillon-go/carillon/internal/readings"
 )
 
 // Engine keeps projections and reactors up to date with a log. Each has a goroutine of its own; they share what is read and
@@ -161,7 +162,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		return carillon.Invalidf("projection engine", "it runs once, make another to run again")
 	}
 	defer e.watchSettings(ctx, runners)()
-	defer e.observe()()
+	defer readings.Watch(e.observer, e.logger, e.readings)()
 	if e.claims != nil {
 		e.claims.run(ctx, runners)
 		return ctx.Err()

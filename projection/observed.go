@@ -2,29 +2,11 @@ package projection
 
 import (
 	"context"
-	"log/slog"
 
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/eventlog"
+	"github.com/carillon-go/carillon/internal/readings"
 )
-
-// maxLinks is how many links one activity has at most.
-const maxLinks = 128
-
-// observe has the observer read figures until stop is called.
-func (e *Engine) observe() (stop func()) {
-	if e.observer == nil {
-		return func() {}
-	}
-	stop, err := e.observer.Watch(e.readings)
-	if err != nil {
-		e.logger.Error("figures of projections not observed", slog.Any("error", err))
-	}
-	if stop == nil {
-		return func() {}
-	}
-	return stop
-}
 
 // readings are how far everything lies behind, and what is parked.
 func (e *Engine) readings(ctx context.Context) (all []carillon.Reading) {
@@ -32,22 +14,12 @@ func (e *Engine) readings(ctx context.Context) (all []carillon.Reading) {
 	if err != nil {
 		return nil
 	}
-	port, parks := e.store.(carillon.DeadLetterStore)
+	letters, parks := e.store.(carillon.DeadLetterStore)
 	for _, status := range statuses {
 		all = append(all, carillon.Reading{Kind: carillon.ReadingLag, Name: status.Name, Value: status.Lag})
-		if !parks {
-			continue
+		if parks {
+			all = append(all, readings.Parked(ctx, letters.DeadLetters(), status.Name, "")...)
 		}
-		keys, err := port.DeadLetters().Keys(ctx, status.Name)
-		if err != nil {
-			continue
-		}
-		letters := int64(0)
-		for _, key := range keys {
-			letters += key.Letters
-		}
-		all = append(all, carillon.Reading{Kind: carillon.ReadingParkedKeys, Name: status.Name, Value: int64(len(keys))},
-			carillon.Reading{Kind: carillon.ReadingDeadLetters, Name: status.Name, Value: letters})
 	}
 	return all
 }
@@ -60,7 +32,7 @@ func (r *runner) observed(ctx context.Context, batch eventlog.Batch, from carill
 	var links []carillon.Trace
 	for i := range batch.Entries {
 		event := batch.Entries[i].Recorded
-		if event.TraceParent != "" && len(links) < maxLinks {
+		if event.TraceParent != "" && len(links) < carillon.MaxLinks {
 			links = append(links, event.Trace())
 		}
 	}
