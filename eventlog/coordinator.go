@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"sync"
 
 	"github.com/carillon-go/carillon"
+	"github.com/carillon-go/carillon/internal/grouping"
 )
 
 // maxBatch is the most events one transaction takes, so that no caller waits long behind a burst.
@@ -133,7 +133,7 @@ func (c *coordinator) promote() {
 
 // lead commits one batch, the leader's own append in it, and passes leadership on.
 func (c *coordinator) lead(ctx context.Context, own *pending) {
-	c.gather()
+	grouping.Crowd(c.size)
 	batch := c.take()
 	c.commit(context.WithoutCancel(ctx), batch)
 
@@ -149,22 +149,10 @@ func (c *coordinator) lead(ctx context.Context, own *pending) {
 	c.promote()
 }
 
-// gather lets callers who were just answered queue again before the next flush, which costs as much for one as for many. It
-// ends as soon as yielding the processor brings nobody new, so a lone caller does not wait.
-func (c *coordinator) gather() {
+func (c *coordinator) size() (last, waiting int) {
 	c.mu.Lock()
-	crowd, waiting := c.last, len(c.queue)
-	c.mu.Unlock()
-	for crowd > 1 && waiting < crowd {
-		runtime.Gosched()
-		c.mu.Lock()
-		now := len(c.queue)
-		c.mu.Unlock()
-		if now == waiting {
-			return
-		}
-		waiting = now
-	}
+	defer c.mu.Unlock()
+	return c.last, len(c.queue)
 }
 
 // take removes the next batch from the queue, at least one append.

@@ -67,7 +67,7 @@ func (g *Group[T]) leave(c *call[T]) bool {
 
 func (g *Group[T]) lead() {
 	for {
-		g.gather()
+		Crowd(g.size)
 		batch := g.take()
 		if len(batch) == 0 {
 			return
@@ -83,22 +83,25 @@ func (g *Group[T]) lead() {
 	}
 }
 
-// gather lets callers who were just answered queue again before the next commit, which costs as much for one as for many. It ends as
-// soon as yielding the processor brings nobody new.
-func (g *Group[T]) gather() {
-	g.mu.Lock()
-	crowd, waiting := g.last, len(g.queue)
-	g.mu.Unlock()
-	for crowd > 1 && waiting < crowd {
+// Crowd lets callers who were just answered queue again before the next commit, which costs as much for one as for many. size says how many
+// the last commit answered, and how many wait now. It ends as soon as yielding the processor brings nobody new, so a lone caller does not
+// wait.
+func Crowd(size func() (last, waiting int)) {
+	last, waiting := size()
+	for last > 1 && waiting < last {
 		runtime.Gosched()
-		g.mu.Lock()
-		now := len(g.queue)
-		g.mu.Unlock()
+		_, now := size()
 		if now == waiting {
 			return
 		}
 		waiting = now
 	}
+}
+
+func (g *Group[T]) size() (last, waiting int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.last, len(g.queue)
 }
 
 // take removes the next batch from the queue. When there is none the group is idle.
