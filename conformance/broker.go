@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"testing"
 	"time"
@@ -24,25 +23,7 @@ type BrokerOpener func(t testing.TB) carillon.BrokerOpener
 // ended.
 func Broker(t *testing.T, open BrokerOpener, options ...LogOption) {
 	t.Helper()
-	settings, err := newSettings(os.Getenv, options...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Run("Broker", func(t *testing.T) {
-		t.Logf("sizes %+v, seed %d (repeat with %s=%d)", settings.sizes, settings.seed, seedVariable, settings.seed)
-		for _, check := range brokerChecks() {
-			t.Run(check.name, func(t *testing.T) {
-				t.Parallel()
-				err := check.against(t.Context(), t, open, settings)
-				if reason, skipped := errors.AsType[skip](err); skipped {
-					t.Skip(string(reason))
-				}
-				if err != nil {
-					t.Error(err)
-				}
-			})
-		}
-	})
+	perform(t, "Broker", brokerChecks(), open, options)
 }
 
 // brokerChecks lists what [Broker] checks.

@@ -1,8 +1,6 @@
 package conformance
 
 import (
-	"errors"
-	"os"
 	"slices"
 	"testing"
 
@@ -16,25 +14,7 @@ type LogOpener func(t testing.TB) carillon.Opener
 // Log tests the log of an adapter's store. It returns when all checks have ended.
 func Log(t *testing.T, open LogOpener, options ...LogOption) {
 	t.Helper()
-	settings, err := newSettings(os.Getenv, options...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Run("Log", func(t *testing.T) {
-		t.Logf("sizes %+v, seed %d (repeat with %s=%d)", settings.sizes, settings.seed, seedVariable, settings.seed)
-		for _, check := range logChecks() {
-			t.Run(check.name, func(t *testing.T) {
-				t.Parallel()
-				err := check.against(t.Context(), t, open, settings)
-				if reason, skipped := errors.AsType[skip](err); skipped {
-					t.Skip(string(reason))
-				}
-				if err != nil {
-					t.Error(err)
-				}
-			})
-		}
-	})
+	perform(t, "Log", logChecks(), open, options)
 }
 
 // logChecks lists what [Log] checks.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -17,25 +16,7 @@ import (
 // knows [WithSizes], [WithSeed] and [WithoutReopen].
 func ReadModel(t *testing.T, open LogOpener, options ...LogOption) {
 	t.Helper()
-	settings, err := newSettings(os.Getenv, options...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Run("ReadModel", func(t *testing.T) {
-		t.Logf("sizes %+v, seed %d (repeat with %s=%d)", settings.sizes, settings.seed, seedVariable, settings.seed)
-		for _, check := range readModelChecks() {
-			t.Run(check.name, func(t *testing.T) {
-				t.Parallel()
-				err := check.against(t.Context(), t, open, settings)
-				if reason, skipped := errors.AsType[skip](err); skipped {
-					t.Skip(string(reason))
-				}
-				if err != nil {
-					t.Error(err)
-				}
-			})
-		}
-	})
+	perform(t, "ReadModel", readModelChecks(), open, options)
 }
 
 // readModelChecks lists what [ReadModel] checks.
