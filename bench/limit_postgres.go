@@ -63,38 +63,11 @@ func (d *pgDatabase) onHand(ctx context.Context, connections int32, work func(*p
 
 // hand makes a hand-written log in a schema. Its connections stand.
 func (d *pgDatabase) hand(ctx context.Context, schema string, connections int32) (*pgHandLog, error) {
-	pool, err := d.pool(ctx, schema, connections)
+	pool, err := d.tables(ctx, schema, pgHandSchema, connections)
 	if err != nil {
 		return nil, err
 	}
-	l := &pgHandLog{pool: pool}
-	_, err = pool.Exec(ctx, "CREATE SCHEMA "+schema+"; SET search_path = "+schema+"; "+pgHandSchema)
-	if err == nil {
-		err = l.connect(ctx, int(connections))
-	}
-	if err != nil {
-		pool.Close()
-		return nil, err
-	}
-	return l, nil
-}
-
-// connect opens all connections of the pool.
-func (l *pgHandLog) connect(ctx context.Context, connections int) error {
-	held := make([]*pgxpool.Conn, 0, connections)
-	defer func() {
-		for _, conn := range held {
-			conn.Release()
-		}
-	}()
-	for range connections {
-		conn, err := l.pool.Acquire(ctx)
-		if err != nil {
-			return err
-		}
-		held = append(held, conn)
-	}
-	return nil
+	return &pgHandLog{pool: pool}, nil
 }
 
 // append appends one event in a transaction of its own.

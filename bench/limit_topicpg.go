@@ -55,17 +55,8 @@ func openPGHandTopic(ctx context.Context, d *pgDatabase, callers int, handle rec
 
 // openPGHandTable makes the tables in a schema.
 func openPGHandTable(ctx context.Context, d *pgDatabase) (*pgHandTable, error) {
-	schema := d.name()
-	pool, err := d.pool(ctx, schema, 3)
+	pool, err := d.tables(ctx, d.name(), pgHandTopicSchema, 3)
 	if err != nil {
-		return nil, err
-	}
-	_, err = pool.Exec(ctx, "CREATE SCHEMA "+schema+"; SET search_path = "+schema+"; "+pgHandTopicSchema)
-	if err == nil {
-		err = (&pgHandLog{pool: pool}).connect(ctx, 3)
-	}
-	if err != nil {
-		pool.Close()
 		return nil, err
 	}
 	return &pgHandTable{pool: pool}, nil

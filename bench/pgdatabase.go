@@ -102,6 +102,41 @@ func (d *pgDatabase) pool(ctx context.Context, schema string, connections int32)
 	return pgxpool.NewWithConfig(ctx, config)
 }
 
+// tables makes tables in a new schema, with so many connections that find them and stand.
+func (d *pgDatabase) tables(ctx context.Context, schema, statements string, connections int32) (*pgxpool.Pool, error) {
+	pool, err := d.pool(ctx, schema, connections)
+	if err != nil {
+		return nil, err
+	}
+	_, err = pool.Exec(ctx, "CREATE SCHEMA "+schema+"; SET search_path = "+schema+"; "+statements)
+	if err == nil {
+		err = connect(ctx, pool, int(connections))
+	}
+	if err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return pool, nil
+}
+
+// connect opens all connections of a pool.
+func connect(ctx context.Context, pool *pgxpool.Pool, connections int) error {
+	held := make([]*pgxpool.Conn, 0, connections)
+	defer func() {
+		for _, conn := range held {
+			conn.Release()
+		}
+	}()
+	for range connections {
+		conn, err := pool.Acquire(ctx)
+		if err != nil {
+			return err
+		}
+		held = append(held, conn)
+	}
+	return nil
+}
+
 // product opens Carillon in a schema at its default settings.
 func (d *pgDatabase) product(ctx context.Context, schema string) (*product, error) {
 	store, err := postgres.URL(d.url, postgres.Schema(schema)).Open(ctx)

@@ -36,7 +36,7 @@ func riverTables(ctx context.Context, d *pgDatabase, schema string) (*pgxpool.Po
 		_, err = migrator.Migrate(ctx, rivermigrate.DirectionUp, nil)
 	}
 	if err == nil {
-		err = (&pgHandLog{pool: pool}).connect(ctx, riverCallers)
+		err = connect(ctx, pool, riverCallers)
 	}
 	if err != nil {
 		pool.Close()
