@@ -9,14 +9,24 @@ import (
 
 // Escape writes an attribute's value as the HTTP and NATS bindings want it in a header: printable ASCII without space, quote and
 // percent, everything else as percent and two digits for each byte of its UTF-8.
-func Escape(value string) string {
+func Escape(value string) string { return EscapeFunc(value, escaped) }
+
+func escaped(c byte) bool { return c <= ' ' || c >= 0x7f || c == '"' || c == '%' }
+
+// EscapeFunc writes the bytes of a value that a function names, percent among them, as percent and two digits each. [Unescape] reads it.
+func EscapeFunc(value string, escaped func(c byte) bool) string {
 	const digits = "0123456789ABCDEF"
-	if !strings.ContainsFunc(value, func(r rune) bool { return escaped(r) }) {
+	first := 0
+	for first < len(value) && !escaped(value[first]) {
+		first++
+	}
+	if first == len(value) {
 		return value
 	}
 	var b strings.Builder
-	for i := range len(value) {
-		if c := value[i]; escaped(rune(c)) {
+	b.WriteString(value[:first])
+	for _, c := range []byte(value[first:]) {
+		if escaped(c) {
 			b.WriteByte('%')
 			b.WriteByte(digits[c>>4])
 			b.WriteByte(digits[c&15])
@@ -27,9 +37,7 @@ func Escape(value string) string {
 	return b.String()
 }
 
-func escaped(r rune) bool { return r <= ' ' || r >= 0x7f || r == '"' || r == '%' }
-
-// Unescape reads what [Escape] wrote. What is no escape stands for itself.
+// Unescape reads what [Escape] or [EscapeFunc] wrote. What is no escape stands for itself.
 func Unescape(value string) string {
 	if !strings.Contains(value, "%") {
 		return value

@@ -96,7 +96,7 @@ func asEvent(m *carillon.Message) *message.Message {
 		if name == contentTypeOf {
 			out.Metadata[contentType] = value
 		} else {
-			out.Metadata[attributePrefix+name] = escape(value)
+			out.Metadata[attributePrefix+name] = cloudevents.EscapeFunc(value, escaped)
 		}
 	}
 	return out
@@ -108,26 +108,8 @@ func digest(id string) string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", sum[:4], sum[4:6], sum[6:8], sum[8:10], sum[10:16])
 }
 
-// escape writes percent and control characters as percent and two digits.
-func escape(value string) string {
-	if !strings.ContainsFunc(value, escaped) {
-		return value
-	}
-	const digits = "0123456789ABCDEF"
-	var b strings.Builder
-	for i := range len(value) {
-		if c := value[i]; escaped(rune(c)) {
-			b.WriteByte('%')
-			b.WriteByte(digits[c>>4])
-			b.WriteByte(digits[c&15])
-		} else {
-			b.WriteByte(c)
-		}
-	}
-	return b.String()
-}
-
-func escaped(r rune) bool { return r < ' ' || r == 0x7f || r == '%' }
+// escaped are percent and control characters.
+func escaped(c byte) bool { return c < ' ' || c == 0x7f || c == '%' }
 
 // decode reads a message of watermill, whose payload it shares. It is valid but for its payload's size.
 func decode(topic string, in *message.Message, mapping Mapping) (carillon.Message, error) {
