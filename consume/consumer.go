@@ -17,6 +17,7 @@ type Consumer[T any] struct {
 	handle Handler[T]
 	batch  BatchHandler[T] // in place of handle
 	commit Committer[T]
+	outage outage
 
 	// What changes is guarded by mu.
 	mu        sync.Mutex

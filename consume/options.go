@@ -49,7 +49,8 @@ func WithRandom(random *rand.Rand) Option { return func(o *options) { o.Random =
 // by default.
 func DrainLimit(limit time.Duration) Option { return func(o *options) { o.drain = limit } }
 
-// WithLogger sets where failures are logged; nowhere by default.
+// WithLogger sets where failures are logged; nowhere by default. That handlers fail with [carillon.ErrUnavailable] is logged when it begins
+// and when it ends, and once a minute between.
 func WithLogger(logger *slog.Logger) Option { return func(o *options) { o.logger = logger } }
 
 func makeOptions(given []Option) options {

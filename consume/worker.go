@@ -2,10 +2,13 @@ package consume
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
+
+	"github.com/carillon-go/carillon"
 )
 
 const (
@@ -80,7 +83,7 @@ func (c *Consumer[T]) runBatch(ctx context.Context, w *worker[T], taken int) int
 		task := &w.tasks[i]
 		err := safely(ctx, c.handle, task.Value)
 		w.errs[i] = err
-		c.logFailure(task, err)
+		c.logOutcome(task, err)
 	}
 	return taken
 }
@@ -101,12 +104,18 @@ func (c *Consumer[T]) runTogether(ctx context.Context, w *worker[T], taken int) 
 		if i < len(errs) {
 			w.errs[i] = errs[i]
 		}
-		c.logFailure(&w.tasks[i], w.errs[i])
+		c.logOutcome(&w.tasks[i], w.errs[i])
 	}
 	clear(w.values)
 }
 
-func (c *Consumer[T]) logFailure(task *Task[T], err error) {
+// logOutcome logs a failure, and what is refused again and again only now and then.
+func (c *Consumer[T]) logOutcome(task *Task[T], err error) {
+	if errors.Is(err, carillon.ErrUnavailable) && task.Attempt < c.Retry.Attempts && !isPermanent(err) {
+		c.outage.refuse(c.logger, task.Position, task.Key, err)
+		return
+	}
+	c.outage.pass(c.logger, task.Position)
 	if err != nil {
 		c.logger.Warn("delivery failed", position(task.Position), slog.String("key", task.Key),
 			slog.Int("attempt", task.Attempt), slog.Any("error", err))
