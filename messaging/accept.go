@@ -3,6 +3,7 @@ package messaging
 import (
 	"context"
 	"fmt"
+	"maps"
 	"mime"
 	"reflect"
 
@@ -24,7 +25,8 @@ const (
 //
 // A message names a type that the topic carries, else it is [carillon.ErrUnknownType]; its payload is of that type, else it is
 // [carillon.ErrInvalid]. Ids of others than this program's kind are unique within their source alone: a message with a source and an id
-// that is no UUID gets an id that follows from both, the same every time, and has the one it came with as its header [HeaderGivenID].
+// that is no UUID gets an id that follows from both, the same every time, and has the one it came with as its header [HeaderGivenID]. Headers
+// that would have a consumer fetch another payload, see [ClaimCheck], are dropped.
 func (e *Engine) Accept(ctx context.Context, topic *Topic, messages []carillon.Message) (published int, err error) {
 	if !e.published[topic.Name()] {
 		return 0, fmt.Errorf("topic %q is not published to by this service: add it to its parts: %w", topic.Name(), carillon.ErrUnsupported)
@@ -104,6 +106,8 @@ func (e *Engine) accepted(topic *Topic, m carillon.Message) (carillon.Message, e
 	if err := e.codec.Decode(m.Payload, reflect.New(known.payload).Interface()); err != nil {
 		return m, carillon.Invalidf(what, "its payload is what the topic carries: %v", err)
 	}
+	m.Headers = maps.Clone(m.Headers)
+	dropClaim(m.Headers)
 	identify(&m)
 	if m.Time.IsZero() {
 		m.Time = now()

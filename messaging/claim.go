@@ -113,10 +113,15 @@ func (t *Topic) redeem(ctx context.Context, m *carillon.Message) (*carillon.Mess
 	whole := *m
 	whole.Payload = payload
 	whole.Headers = maps.Clone(m.Headers)
-	for _, name := range []string{headerClaim, headerClaimSize, headerClaimDigest} {
-		delete(whole.Headers, name)
-	}
+	dropClaim(whole.Headers)
 	return &whole, nil
+}
+
+// dropClaim removes the headers that say where a payload is.
+func dropClaim(headers map[string]string) {
+	for _, name := range []string{headerClaim, headerClaimSize, headerClaimDigest} {
+		delete(headers, name)
+	}
 }
 
 // message is the message that a handler is given.
