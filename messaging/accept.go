@@ -118,15 +118,24 @@ func (e *Engine) accepted(topic *Topic, m carillon.Message) (carillon.Message, e
 	return m, m.CheckPublished(e.maxPayload())
 }
 
-// identify makes a message's id unique beyond its source.
+// identify makes a message's id its identity. The headers are the message's own.
 func identify(m *carillon.Message) {
-	source := m.Headers[cloudevents.HeaderSource]
-	if source == "" || m.ID == "" || ids.IsUUID(m.ID) {
+	id := identity(m)
+	if id == m.ID {
 		return
 	}
-	headers := map[string]string{HeaderGivenID: m.ID}
-	for name, value := range m.Headers {
-		headers[name] = value
+	if _, given := m.Headers[HeaderGivenID]; !given {
+		m.Headers[HeaderGivenID] = m.ID
 	}
-	m.Headers, m.ID = headers, ids.Derive(source+"\n"+m.ID, 0)
+	m.ID = id
+}
+
+// identity is what a message is told apart by: its id, or what follows from its source and its id where that may be unique within the source
+// alone. Messages of this program's kind have no source, or a UUID.
+func identity(m *carillon.Message) string {
+	source := m.Headers[cloudevents.HeaderSource]
+	if source == "" || m.ID == "" || ids.IsUUID(m.ID) {
+		return m.ID
+	}
+	return ids.Derive(source+"\n"+m.ID, 0)
 }

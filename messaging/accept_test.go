@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"strconv"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -51,6 +53,65 @@ func TestClaimsOfOutsiders(t *testing.T) {
 		}
 		if len(headers) != given {
 			t.Errorf("the caller's headers were changed to %v", headers)
+		}
+	})
+}
+
+// TestSourcesApart has a broker bring messages of other software, whose ids are unique within a source: each is handled once, and what comes
+// of it is another message. What stands in the inbox of messages of this program's kind stays valid.
+func TestSourcesApart(t *testing.T) {
+	t.Parallel()
+	const uuid = "01980a3e-0000-7000-8000-000000000001"
+	synctest.Test(t, func(t *testing.T) {
+		s, orders, shipments := inMemory(), ordersTopic(), shipmentsTopic()
+		var mu sync.Mutex
+		handled, published := make(map[string]int), make(map[string]string)
+		n, stop := s.node(t, shipments,
+			messaging.Consume("shipping", orders, messaging.On(func(_ context.Context, tx *messaging.Tx, p placed) error {
+				mu.Lock()
+				defer mu.Unlock()
+				handled[tx.Message().Headers["source"]+" "+tx.Message().ID]++
+				return tx.Publish(shipments, shipped{p.Order, p.Number})
+			})),
+			messaging.Consume("notifying", shipments, messaging.On(func(_ context.Context, tx *messaging.Tx, s shipped) error {
+				mu.Lock()
+				defer mu.Unlock()
+				published[s.Order] = tx.Message().ID
+				return nil
+			})))
+		defer stop()
+		must(t, n.store.ReadModels().Update(t.Context(), carillon.ModelRef{Name: "shipping"}, carillon.Flushed, func(tx carillon.ReadModelTx) error {
+			_, err := tx.(carillon.InboxTx).Receive([]carillon.Receipt{{ID: "handled"}, {ID: uuid}})
+			return err
+		}))
+		broker, err := s.broker.OpenBroker(t.Context())
+		must(t, err)
+		for i, m := range []struct{ source, id string }{
+			{"/a", "1"}, {"/b", "1"}, {"", "1"}, {"/a", "1"}, {"/b", "2"}, {"", "1"}, // the fourth and the last come again
+			{"", "handled"}, {"/a", uuid}, // and these
+			{"/a", "handled"},
+		} {
+			message := carillon.Message{
+				ID: m.id, Type: "order.placed", Key: fmt.Sprint("order ", i), ContentType: carillon.ContentTypeJSON,
+				Payload: fmt.Appendf(nil, `{"Order":"order %d","Number":%d}`, i, i),
+			}
+			if m.source != "" {
+				message.Headers = map[string]string{"source": m.source}
+			}
+			must(t, broker.Publish(t.Context(), "orders", []carillon.Message{message}))
+		}
+		elapse(time.Minute)
+		mu.Lock()
+		defer mu.Unlock()
+		if diff := cmp.Diff(map[string]int{"/a 1": 1, "/b 1": 1, " 1": 1, "/b 2": 1, "/a handled": 1}, handled); diff != "" {
+			t.Error(diff)
+		}
+		distinct := make(map[string]bool)
+		for _, id := range published {
+			distinct[id] = true
+		}
+		if len(published) != 5 || len(distinct) != 5 {
+			t.Errorf("what came of them: %v, want five messages", published)
 		}
 	})
 }

@@ -71,7 +71,7 @@ func (w *worker) receive(tx carillon.ReadModelTx, batch []*delivery, chosen []in
 	}
 	receipts := make([]carillon.Receipt, len(chosen))
 	for n, i := range chosen {
-		receipts[n] = carillon.Receipt{ID: batch[i].Message.ID, Revision: revision}
+		receipts[n] = carillon.Receipt{ID: identity(&batch[i].Message), Revision: revision}
 	}
 	return inbox.Receive(receipts)
 }
@@ -154,7 +154,7 @@ func (w *worker) command(ctx context.Context, m *carillon.Message) (err error) {
 	if command == nil {
 		return nil
 	}
-	err = send(ctx, w.engine.bus, command, ids.Derive(w.name+"/"+m.ID, 0), m)
+	err = send(ctx, w.engine.bus, command, ids.Derive(w.name+"/"+identity(m), 0), m)
 	if errors.Is(err, carillon.ErrRejected) || errors.Is(err, carillon.ErrUnknownType) || errors.Is(err, carillon.ErrInvalid) {
 		return consume.Permanent(err)
 	}

@@ -112,7 +112,7 @@ func (tx *Tx) Publish(topic *Topic, value any, options ...PublishOption) error {
 		return err
 	}
 	tx.published++
-	m.ID = ids.Derive(tx.consumer+"/"+tx.message.ID, tx.published)
+	m.ID = ids.Derive(tx.consumer+"/"+identity(tx.message), tx.published)
 	m.CausationID, m.CorrelationID, m.Tenant = tx.message.ID, tx.message.CorrelationID, tx.message.Tenant
 	if m.CorrelationID == "" {
 		m.CorrelationID = tx.message.ID
