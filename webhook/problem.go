@@ -5,9 +5,10 @@ import (
 	"net/http"
 )
 
-// The problem types, which are those of package rest.
+// The problem types, which are those of package rest, and that of a sender that is not expected.
 const (
 	malformed            = "urn:carillon:problem:malformed"
+	unexpected           = "urn:carillon:problem:unexpected-origin"
 	methodNotAllowed     = "urn:carillon:problem:method-not-allowed"
 	tooLarge             = "urn:carillon:problem:too-large"
 	unsupportedMediaType = "urn:carillon:problem:unsupported-media-type"
@@ -48,6 +49,8 @@ func titleOf(typ string) string {
 	switch typ {
 	case malformed:
 		return "The request is malformed"
+	case unexpected:
+		return "The sender is not expected here"
 	case methodNotAllowed:
 		return "The path does not take this method"
 	case tooLarge:

@@ -28,6 +28,7 @@ type Receiver struct {
 	topic    *messaging.Topic
 	limit    int
 	patience time.Duration
+	origins  []string // that are expected
 	engine   atomic.Pointer[messaging.Engine]
 	logger   *slog.Logger
 }
@@ -45,7 +46,8 @@ func Patience(d time.Duration) ReceiverOption { return func(r *Receiver) { r.pat
 func LogTo(logger *slog.Logger) ReceiverOption { return func(r *Receiver) { r.logger = logger } }
 
 // Receive makes a receiver of CloudEvents in binary, structured and batched mode, for a topic that is a part of the service too. It
-// takes the types of messages that the topic carries, by POST.
+// takes the types of messages that the topic carries, by POST. By OPTIONS it takes part in the handshake of the CloudEvents specification of
+// webhooks, see [AllowOrigins].
 //
 // A request is answered with 202 when all its messages are durable. Otherwise nothing was published, and the answer is a problem of
 // RFC 9457: 400 when it carries no CloudEvent, 413 when it is too large, 415 when it has a form that is not read here, 422 when the topic
@@ -73,10 +75,15 @@ func (r *Receiver) Serve(ctx context.Context, running *app.Running) error {
 // Bind makes the receiver publish through an engine, where there is no app to do it.
 func (r *Receiver) Bind(engine *messaging.Engine) { r.engine.Store(engine) }
 
-// ServeHTTP publishes the messages of a request.
+// ServeHTTP publishes the messages of a POST, and answers an OPTIONS of a sender that asks whether it may send.
 func (r *Receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
-	if request.Method != http.MethodPost {
-		w.Header().Set("Allow", http.MethodPost)
+	switch request.Method {
+	case http.MethodPost:
+	case http.MethodOptions:
+		r.greet(w, request)
+		return
+	default:
+		w.Header().Set("Allow", methods)
 		answer(w, problem{http.StatusMethodNotAllowed, methodNotAllowed, fmt.Sprintf("Messages are sent by POST, not %s.", request.Method)})
 		return
 	}
