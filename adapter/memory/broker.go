@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/carillon-go/carillon"
 )
@@ -50,9 +51,9 @@ func (t *topics) declare(wanted carillon.Topic) error {
 // broker is one client of a store's topics.
 type broker struct {
 	topics *topics
+	closed atomic.Bool
 
 	mu            sync.Mutex
-	closed        bool
 	subscriptions []*subscription
 }
 
@@ -124,7 +125,7 @@ func (b *broker) Subscribe(ctx context.Context, topic, name string, options cari
 		return nil, err
 	}
 	b.mu.Lock()
-	closed := b.closed
+	closed := b.closed.Load()
 	b.subscriptions = append(slices.DeleteFunc(b.subscriptions, (*subscription).left), s)
 	b.mu.Unlock()
 	if closed {
@@ -150,7 +151,7 @@ func (b *broker) Probe(ctx context.Context, topic, subscription string) (carillo
 func (b *broker) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.closed = true
+	b.closed.Store(true)
 	for _, s := range b.subscriptions {
 		s.leave()
 	}
@@ -158,11 +159,4 @@ func (b *broker) Close() error {
 	return nil
 }
 
-func (b *broker) usable(ctx context.Context) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.closed {
-		return carillon.ErrClosed
-	}
-	return ctx.Err()
-}
+func (b *broker) usable(ctx context.Context) error { return usable(ctx, &b.closed) }

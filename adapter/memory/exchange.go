@@ -93,9 +93,7 @@ func (t *topic) takes(count int64) error {
 // exchange hands over what the update published and notes what it received. The topics are locked.
 func (u *update) exchange() {
 	for _, out := range u.outbox {
-		for i := range out.messages {
-			out.topic.add(out.messages[i])
-		}
+		out.topic.add(out.messages)
 	}
 	for r := range u.received {
 		u.models.inbox[r] = true

@@ -8,13 +8,15 @@ import (
 
 // subscription is one consumer of a group. The topic's lock guards what it holds.
 type subscription struct {
-	topic *topic
-	group *group
-	room  int           // how many more deliveries it may hold
-	first int           // the partition that is looked at first, so that each has its turn
-	more  chan struct{} // says that there may be something to receive
-	ended chan struct{}
-	gone  bool
+	topic   *topic
+	group   *group
+	room    int  // how many more deliveries it may hold
+	first   int  // the partition that is looked at first, so that each has its turn
+	waiting bool // for something to receive
+	due     bool // something was added to what it owns
+	gone    bool
+	more    chan struct{} // says that there may be something to receive
+	ended   chan struct{}
 }
 
 // Receive waits for deliveries of the partitions this consumer owns.
@@ -23,9 +25,15 @@ func (s *subscription) Receive(ctx context.Context, limit int) ([]carillon.Deliv
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		deliveries, err := s.take(limit)
-		if err != nil || len(deliveries) > 0 {
-			return deliveries, err
+		count, err := s.count(limit)
+		if err != nil {
+			return nil, err
+		}
+		if count > 0 {
+			if deliveries, err := s.take(count); err != nil || len(deliveries) > 0 {
+				return deliveries, err
+			}
+			continue
 		}
 		select {
 		case <-s.more:
@@ -35,26 +43,39 @@ func (s *subscription) Receive(ctx context.Context, limit int) ([]carillon.Deliv
 	}
 }
 
-func (s *subscription) take(limit int) ([]carillon.Delivery, error) {
+// count is how many deliveries there are for this consumer, or a few more. When there are none it notes that somebody waits for them.
+func (s *subscription) count(limit int) (int, error) {
+	s.topic.mu.Lock()
+	defer s.topic.mu.Unlock()
+	if s.gone {
+		return 0, carillon.ErrClosed
+	}
+	count := 0
+	for _, p := range s.group.partitions {
+		if p.owner == s {
+			count += int(p.end - p.next)
+		}
+	}
+	count = min(count, limit, s.room)
+	s.waiting = count <= 0
+	return count, nil
+}
+
+// take takes so many deliveries, or fewer. Their memory is made before the topic is locked.
+func (s *subscription) take(count int) ([]carillon.Delivery, error) {
+	deliveries, handles := make([]carillon.Delivery, 0, count), make([]handle, count)
 	s.topic.mu.Lock()
 	defer s.topic.mu.Unlock()
 	if s.gone {
 		return nil, carillon.ErrClosed
 	}
-	var deliveries []carillon.Delivery
-	limit = min(limit, s.room)
-	count := len(s.group.partitions)
-	for i := range count {
-		p := s.group.partitions[(s.first+i)%count]
-		for p.owner == s && p.next < len(p.items) && len(deliveries) < limit {
-			it := p.items[p.next]
-			p.next++
-			it.owner, it.lost = s, p.lost
-			it.attempt++
-			deliveries = append(deliveries, carillon.Delivery{Message: it.message, Attempt: it.attempt, Lost: p.lost, Handle: taken{it, p.lost}})
+	partitions := s.group.partitions
+	for i := range partitions {
+		if p := partitions[(s.first+i)%len(partitions)]; p.owner == s {
+			deliveries = p.deliver(deliveries, handles)
 		}
 	}
-	s.first = (s.first + 1) % count
+	s.first = (s.first + 1) % len(partitions)
 	s.room -= len(deliveries)
 	return deliveries, nil
 }
@@ -69,14 +90,17 @@ func (s *subscription) Ack(ctx context.Context, deliveries []carillon.Delivery) 
 	if s.gone {
 		return carillon.ErrClosed
 	}
+	full := s.room <= 0
 	for i := range deliveries {
-		had, ok := deliveries[i].Handle.(taken)
+		h, ok := deliveries[i].Handle.(*handle)
 		if !ok {
 			return carillon.Invalidf("delivery", "it is settled where it was received")
 		}
-		had.item.part.settle(had.item, s, had.lost)
+		h.part.settle(h, s)
 	}
-	s.wake()
+	if full { // else there was nothing to receive, and is not now
+		s.wake()
+	}
 	return nil
 }
 
@@ -109,7 +133,13 @@ func (s *subscription) left() bool {
 	return s.gone
 }
 
+// wake has Receive look again if it waits.
 func (s *subscription) wake() {
+	s.due = false
+	if !s.waiting {
+		return
+	}
+	s.waiting = false
 	select {
 	case s.more <- struct{}{}:
 	default:

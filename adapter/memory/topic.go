@@ -11,12 +11,13 @@ import (
 
 // topic holds the messages of each of its subscriptions apart.
 type topic struct {
-	mu         sync.Mutex
 	name       string
 	partitions int
-	limit      int64
-	next       int // where the next message without a key goes
-	groups     map[string]*group
+
+	mu     sync.Mutex
+	limit  int64
+	next   int // where the next message without a key goes
+	groups map[string]*group
 }
 
 // group is a subscription with the consumers that share it.
@@ -24,32 +25,24 @@ type group struct {
 	partitions []*partition
 	consumers  []*subscription
 	held       int64 // messages that are not settled
+	spare      spares
 }
 
 // partition is a part of a subscription's messages. Those before next have been delivered.
 type partition struct {
+	queue
+
 	group *group
-	items []*item
-	next  int
+	next  int64
 	owner *subscription
 	lost  chan struct{} // closed when the owner is another
 }
 
-// item is a message of one subscription.
-type item struct {
-	message carillon.Message
-	since   time.Time
-	part    *partition
-	owner   *subscription // who has it, nil when nobody
-	lost    chan struct{} // of the delivery it is in
-	attempt int
-	settled bool
-}
-
-// taken is an item as a consumer has it: until it is lost.
-type taken struct {
-	item *item
-	lost chan struct{}
+// handle is how a consumer knows a delivery: until the partition is lost.
+type handle struct {
+	part   *partition
+	lost   chan struct{}
+	number int64
 }
 
 func newTopic(wanted carillon.Topic) *topic {
@@ -82,30 +75,47 @@ func (t *topic) publish(messages []carillon.Message) error {
 	if len(t.groups) == 0 {
 		return fmt.Errorf("topic %q has no subscription: %w", t.name, carillon.ErrUnroutable)
 	}
-	for i := range messages {
-		if t.limit > 0 && t.held() >= t.limit {
-			failed := &carillon.PublishError{Cause: fmt.Errorf("topic %q holds %d messages: %w", t.name, t.limit, carillon.ErrTopicFull)}
-			for ; i < len(messages); i++ {
-				failed.Unconfirmed = append(failed.Unconfirmed, i)
-			}
-			return failed
-		}
-		t.add(messages[i])
+	fits := len(messages)
+	if t.limit > 0 {
+		fits = int(min(max(0, t.limit-t.held()), int64(fits)))
 	}
-	return nil
+	t.add(messages[:fits])
+	if fits == len(messages) {
+		return nil
+	}
+	failed := &carillon.PublishError{Cause: fmt.Errorf("topic %q holds %d messages: %w", t.name, t.limit, carillon.ErrTopicFull)}
+	for i := fits; i < len(messages); i++ {
+		failed.Unconfirmed = append(failed.Unconfirmed, i)
+	}
+	return failed
 }
 
-// add hands a message to every subscription.
-func (t *topic) add(m carillon.Message) {
-	part := t.next
-	if m.Key != "" {
-		part = carillon.Partition(m.Key, t.partitions)
-	} else {
-		t.next = (t.next + 1) % t.partitions
-	}
+// add hands messages to every subscription, and wakes who waits for them.
+func (t *topic) add(messages []carillon.Message) {
 	now := time.Now()
+	for i := range messages {
+		m := &messages[i]
+		part := t.next
+		if m.Key != "" {
+			part = carillon.Partition(m.Key, t.partitions)
+		} else {
+			t.next = (t.next + 1) % t.partitions
+		}
+		for _, g := range t.groups {
+			p := g.partitions[part]
+			p.add(m, now, &g.spare)
+			if p.owner != nil {
+				p.owner.due = true
+			}
+		}
+	}
 	for _, g := range t.groups {
-		g.partitions[part].add(&item{message: m, since: now})
+		g.held += int64(len(messages))
+		for _, s := range g.consumers {
+			if s.due {
+				s.wake()
+			}
+		}
 	}
 }
 
@@ -115,15 +125,6 @@ func (t *topic) held() (most int64) {
 		most = max(most, g.held)
 	}
 	return most
-}
-
-func (p *partition) add(it *item) {
-	it.part = p
-	p.items = append(p.items, it)
-	p.group.held++
-	if p.owner != nil {
-		p.owner.wake()
-	}
 }
 
 func (t *topic) join(name string, unsettled int) (*subscription, error) {
@@ -175,35 +176,49 @@ func (p *partition) give(to *subscription) {
 		close(p.lost)
 		p.lost = nil
 	}
-	for _, it := range p.items[:p.next] {
-		if it.owner != nil {
-			it.owner.room++
-			it.owner.wake()
-			it.owner = nil
+	for number := p.front; number < p.next; number++ {
+		if !p.at(number).settled {
+			p.owner.room++
 		}
 	}
-	p.items = slices.DeleteFunc(p.items, func(it *item) bool { return it.settled })
-	p.next = 0
+	if p.owner != nil {
+		p.owner.wake()
+	}
+	p.next = p.front
 	if p.owner = to; to != nil {
 		p.lost = make(chan struct{})
 		to.wake()
 	}
 }
 
-// settle settles what a consumer has, and forgets what is settled at the front.
-func (p *partition) settle(it *item, by *subscription, lost chan struct{}) {
-	if it.owner != by || it.lost != lost { // the partition may have gone and come back
+// deliver appends what was not delivered, as far as there is room.
+func (p *partition) deliver(deliveries []carillon.Delivery, handles []handle) []carillon.Delivery {
+	for ; p.next < p.end && len(deliveries) < cap(deliveries); p.next++ {
+		it := p.at(p.next)
+		if it.settled { // by an owner before, out of order
+			continue
+		}
+		it.attempt++
+		n := len(deliveries)
+		deliveries, handles[n] = deliveries[:n+1], handle{p, p.lost, p.next}
+		d := &deliveries[n]
+		d.Message, d.Attempt, d.Lost, d.Handle = it.message, it.attempt, p.lost, &handles[n]
+	}
+	return deliveries
+}
+
+// settle settles what a consumer has.
+func (p *partition) settle(h *handle, by *subscription) {
+	if p.owner != by || p.lost != h.lost { // the partition may have gone and come back
 		return
 	}
-	it.owner, it.settled = nil, true
+	if h.number < p.front || p.at(h.number).settled {
+		return
+	}
+	p.queue.settle(h.number, &p.group.spare)
+	p.next = max(p.next, p.front)
 	p.group.held--
 	by.room++
-	settled := 0
-	for settled < p.next && p.items[settled].settled {
-		p.items[settled] = nil
-		settled++
-	}
-	p.items, p.next = p.items[settled:], p.next-settled
 }
 
 func (t *topic) probe(name string) (carillon.Backlog, error) {
@@ -216,11 +231,12 @@ func (t *topic) probe(name string) (carillon.Backlog, error) {
 	var backlog carillon.Backlog
 	now := time.Now()
 	for _, p := range g.partitions {
-		for _, it := range p.items {
+		for number := p.front; number < p.end; number++ {
+			it := p.at(number)
 			switch {
 			case it.settled:
 				continue
-			case it.owner != nil:
+			case number < p.next:
 				backlog.Unsettled++
 			default:
 				backlog.Waiting++
