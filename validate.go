@@ -25,8 +25,8 @@ func CheckType(name string) error {
 	}
 	for i := range len(name) {
 		c := name[i]
-		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
-		other := '0' <= c && c <= '9' || c == '.' || c == '_' || c == '-' || c == ':' || c == '/'
+		letter := 'a' <= c|0x20 && c|0x20 <= 'z'
+		other := '-' <= c && c <= ':' || c == '_' // the first are - . / the digits and :
 		if !letter && (i == 0 || !other) {
 			return Invalidf(quoted("type", name), "a type name is a letter, then letters, digits and . _ - : /")
 		}
@@ -159,7 +159,7 @@ func (m *Message) CheckPublished(maxPayload int) error {
 
 func (m *Message) checkMetadata() error {
 	for _, text := range []string{m.Key, m.CorrelationID, m.CausationID, m.TraceParent, m.Tenant, m.ContentType} {
-		if text == "" {
+		if text == "" || text == m.ID { // which is checked
 			continue
 		}
 		if err := checkText("metadata", text); err != nil {
@@ -186,11 +186,7 @@ func checkText(what, text string) error {
 	if text == "" || len(text) > MaxName {
 		return Invalidf(quoted(what, text), "it has 1 to %d bytes", MaxName)
 	}
-	plain := text[0] != ' ' && text[len(text)-1] != ' '
-	for i := 0; plain && i < len(text); i++ {
-		plain = ' ' <= text[i] && text[i] < 0x7f
-	}
-	if plain {
+	if text[0] != ' ' && text[len(text)-1] != ' ' && isPlain(text) {
 		return nil
 	}
 	if text[0] == ' ' || text[len(text)-1] == ' ' || !utf8.ValidString(text) {
@@ -202,6 +198,27 @@ func checkText(what, text string) error {
 		}
 	}
 	return nil
+}
+
+// isPlain reports whether a text has printable ASCII characters alone. It looks at eight bytes at a time.
+func isPlain(text string) bool {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	i := 0
+	for ; i+8 <= len(text); i += 8 {
+		t := text[i : i+8]
+		word := uint64(t[0]) | uint64(t[1])<<8 | uint64(t[2])<<16 | uint64(t[3])<<24 |
+			uint64(t[4])<<32 | uint64(t[5])<<40 | uint64(t[6])<<48 | uint64(t[7])<<56
+		below := ^((word | tops) - ' '*ones) // the top bit of a byte that is less than a space, or has it anyway
+		if (word|below|(word+ones))&tops != 0 {
+			return false
+		}
+	}
+	for ; i < len(text); i++ {
+		if text[i] < ' ' || text[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // quoted names an offender without repeating all of a long one.

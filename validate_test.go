@@ -192,3 +192,25 @@ func FuzzCheckAppend(f *testing.F) {
 		}
 	})
 }
+
+// TestEveryCharacterEverywhere sees that names are judged by each of their characters, wherever it stands.
+func TestEveryCharacterEverywhere(t *testing.T) {
+	t.Parallel()
+	for length := 1; length <= 26; length++ {
+		for at := range length {
+			for c := range 256 {
+				bytes := []byte(strings.Repeat("a", length))
+				bytes[at] = byte(c)
+				text := string(bytes)
+				outside := at == 0 || at == length-1
+				if want := c > ' ' && c <= '~' || c == ' ' && !outside; (carillon.CheckID(text) == nil) != want {
+					t.Fatalf("%q as an id: %v", text, carillon.CheckID(text))
+				}
+				letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+				if want := letter || at > 0 && strings.ContainsRune("0123456789._-:/", rune(c)); (carillon.CheckType(text) == nil) != want {
+					t.Fatalf("%q as a type: %v", text, carillon.CheckType(text))
+				}
+			}
+		}
+	}
+}
