@@ -18,6 +18,7 @@ type topic struct {
 	limit  int64
 	next   int // where the next message without a key goes
 	groups map[string]*group
+	all    []*group // those of groups
 }
 
 // group is a subscription with the consumers that share it.
@@ -65,6 +66,7 @@ func (t *topic) declare(wanted carillon.Topic) error {
 			g.partitions = append(g.partitions, &partition{group: g})
 		}
 		t.groups[name] = g
+		t.all = append(t.all, g)
 	}
 	return nil
 }
@@ -101,7 +103,7 @@ func (t *topic) add(messages []carillon.Message) {
 		} else {
 			t.next = (t.next + 1) % t.partitions
 		}
-		for _, g := range t.groups {
+		for _, g := range t.all {
 			p := g.partitions[part]
 			p.add(m, now, &g.spare)
 			if p.owner != nil {
@@ -109,7 +111,7 @@ func (t *topic) add(messages []carillon.Message) {
 			}
 		}
 	}
-	for _, g := range t.groups {
+	for _, g := range t.all {
 		g.held += int64(len(messages))
 		for _, s := range g.consumers {
 			if s.due {
@@ -121,7 +123,7 @@ func (t *topic) add(messages []carillon.Message) {
 
 // held is how many messages the subscription holds that has the most.
 func (t *topic) held() (most int64) {
-	for _, g := range t.groups {
+	for _, g := range t.all {
 		most = max(most, g.held)
 	}
 	return most
