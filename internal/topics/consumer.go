@@ -32,13 +32,15 @@ type consumer struct {
 
 	saving sync.Mutex // taken before mu
 
-	mu     sync.Mutex
-	lanes  map[int]*lane
-	queue  []waiting // read and not handed out, in order of position within a lane
-	held   int
-	page   int
-	closed bool
-	apart  error // why the tables cannot be reached
+	mu      sync.Mutex
+	lanes   map[int]*lane
+	queue   queue
+	recent  []*Publication // memory that is used again
+	held    int
+	page    int
+	touched bool // since the checkpoints were noted
+	closed  bool
+	apart   error // why the tables cannot be reached
 }
 
 func signal(channel chan struct{}) {
@@ -48,9 +50,16 @@ func signal(channel chan struct{}) {
 	}
 }
 
-func (c *consumer) wake()  { signal(c.more) }
-func (c *consumer) poke()  { signal(c.poked) }
-func (c *consumer) touch() { signal(c.dirty) }
+func (c *consumer) wake() { signal(c.more) }
+func (c *consumer) poke() { signal(c.poked) }
+
+// touch has the checkpoints noted soon. The consumer's lock is held.
+func (c *consumer) touch() {
+	if !c.touched {
+		c.touched = true
+		signal(c.dirty)
+	}
+}
 
 // Receive waits for deliveries of the partitions this consumer owns.
 func (c *consumer) Receive(ctx context.Context, limit int) ([]carillon.Delivery, error) {
@@ -90,8 +99,7 @@ func (c *consumer) unlessClosed(err error) error {
 type plan struct {
 	after, through int64
 	lanes          []*lane // those that have not read it
-	partitions     []int   // theirs; nil for all
-	limit          int
+	limit          int     // of a page of the table
 }
 
 // take hands out what was read, or says what to read. Neither means that there is nothing, or no room.
@@ -114,78 +122,73 @@ func (c *consumer) take(limit int) ([]carillon.Delivery, *plan, error) {
 		if p == nil {
 			return nil, nil, c.apart
 		}
-		entries, head, ok := c.stream.tail(p.after, p.limit)
+		recent, through, ok := c.stream.tail(p.after, limit, c.recent[:0])
 		if !ok {
 			return nil, p, nil
-		}
-		through := head
-		if len(entries) == p.limit {
-			through = entries[len(entries)-1].Position
 		}
 		if through <= p.after {
 			return nil, nil, nil
 		}
-		if len(entries) > 0 { // what is kept may end before the head
-			through = entries[len(entries)-1].Position
+		c.queue.open(p.lanes, c.stream.Partitions)
+		for _, publication := range recent {
+			for i := max(0, p.after+1-publication.First); i < int64(len(publication.Messages)) && publication.First+i <= through; i++ {
+				c.queue.add(publication.First+i, publication.Partitions[i], &publication.Messages[i])
+			}
 		}
-		c.queue = fill(c.queue[:0], p.lanes, entries, through)
+		c.queue.pass(through)
+		clear(recent)
+		c.recent = recent
 	}
 }
 
 // handOut takes deliveries from the queue.
 func (c *consumer) handOut(limit int) []carillon.Delivery {
-	var deliveries []carillon.Delivery
-	var handles []handle
-	taken := 0
-	for ; taken < len(c.queue) && len(deliveries) < limit; taken++ {
-		w := &c.queue[taken]
-		if w.lane.gone || !w.lane.leaving.IsZero() {
-			continue
-		}
-		if deliveries == nil {
-			room := min(limit, len(c.queue)-taken)
-			deliveries, handles = make([]carillon.Delivery, 0, room), make([]handle, room)
-		}
-		deliveries = append(deliveries, w.delivery(&handles[len(deliveries)], c))
+	limit = min(limit, c.queue.len())
+	if limit == 0 {
+		return nil
 	}
-	clear(c.queue[:taken])
-	c.queue = c.queue[taken:]
+	deliveries := c.queue.hand(make([]carillon.Delivery, 0, limit), c)
 	c.held += len(deliveries)
 	return deliveries
 }
 
 // plan says what the lanes have not read that have read least; nil when they have read everything.
 func (c *consumer) plan() *plan {
-	p := &plan{limit: c.page}
-	c.stream.mu.Lock()
-	p.through = c.stream.head
-	c.stream.mu.Unlock()
-	p.after = p.through
+	through := c.stream.last()
+	after := through
 	for _, l := range c.lanes {
-		if l.leaving.IsZero() {
-			p.after = min(p.after, l.scanned)
+		if l.takes() {
+			after = min(after, l.scanned)
 		}
 	}
-	if p.after >= p.through {
+	if after >= through {
 		return nil
 	}
+	p := &plan{after: after, through: through, limit: c.page, lanes: make([]*lane, 0, len(c.lanes))}
 	for _, l := range c.lanes {
-		if l.leaving.IsZero() {
+		if l.takes() {
 			p.lanes = append(p.lanes, l)
-			p.partitions = append(p.partitions, l.partition)
 		}
 	}
-	if len(p.partitions) == c.stream.Partitions {
-		p.partitions = nil
-	}
 	return p
+}
+
+// partitions are those of the lanes, nil when they are all there are.
+func (p *plan) partitions(all int) (partitions []int) {
+	if len(p.lanes) == all {
+		return nil
+	}
+	for _, l := range p.lanes {
+		partitions = append(partitions, l.partition)
+	}
+	return partitions
 }
 
 // read reads a page of the table.
 func (c *consumer) read(ctx context.Context, p *plan) error {
 	ctx, cancel := within(ctx, c.hub.settings.Timeout)
 	defer cancel()
-	entries, more, err := c.hub.tables.Read(ctx, c.stream.Topic, p.after, p.through, p.partitions, p.limit)
+	entries, more, err := c.hub.tables.Read(ctx, c.stream.Topic, p.after, p.through, p.partitions(c.stream.Partitions), p.limit)
 	if err != nil {
 		return late(ctx, err)
 	}
@@ -200,7 +203,11 @@ func (c *consumer) read(ctx context.Context, p *plan) error {
 		through = entries[len(entries)-1].Position
 		c.page = min(2*c.page, largestPage)
 	}
-	c.queue = fill(c.queue, p.lanes, entries, through)
+	c.queue.open(p.lanes, c.stream.Partitions)
+	for i := range entries {
+		c.queue.add(entries[i].Position, entries[i].Partition, &entries[i].Message)
+	}
+	c.queue.pass(through)
 	return nil
 }
 
@@ -215,7 +222,7 @@ func (c *consumer) Ack(ctx context.Context, deliveries []carillon.Delivery) erro
 	if c.closed {
 		return carillon.ErrClosed
 	}
-	left := false
+	left, full := false, c.held >= c.most
 	for i := range deliveries {
 		h, ok := deliveries[i].Handle.(*handle)
 		if !ok {
@@ -231,7 +238,9 @@ func (c *consumer) Ack(ctx context.Context, deliveries []carillon.Delivery) erro
 		left = left || h.lane.held == 0 && !h.lane.leaving.IsZero()
 	}
 	c.touch()
-	c.wake()
+	if full { // else there was nothing to receive, and is not now
+		c.wake()
+	}
 	if left {
 		c.poke()
 	}

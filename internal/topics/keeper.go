@@ -204,6 +204,7 @@ func (c *consumer) save(ctx context.Context) error {
 	c.saving.Lock()
 	defer c.saving.Unlock()
 	c.mu.Lock()
+	c.touched = false
 	var moved []Checkpoint
 	for _, l := range c.lanes {
 		if checkpoint := l.checkpoint(); checkpoint != l.saved {
@@ -247,7 +248,7 @@ func (c *consumer) resign(ctx context.Context) error {
 		give = append(give, l.checkpoint())
 		c.drop(l)
 	}
-	c.queue = nil
+	c.queue = queue{}
 	c.mu.Unlock()
 	var released error
 	if len(give) > 0 {

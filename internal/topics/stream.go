@@ -2,6 +2,7 @@ package topics
 
 import (
 	"slices"
+	"sort"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,7 +12,7 @@ import (
 
 const (
 	// recentMessages and recentBytes bound what a stream keeps in memory of the messages this process published last.
-	recentMessages = 4096
+	recentMessages = 8192
 	recentBytes    = 8 << 20
 	// pruneEvery is after how many messages of this process something is deleted.
 	pruneEvery = 1024
@@ -28,8 +29,9 @@ type stream struct {
 	head      int64
 	changes   int64
 	consumers []*consumer
-	recent    []Entry // without gaps
-	size      int     // of their payloads
+	recent    []*Publication // without gaps between them
+	kept      int            // how many messages they are
+	size      int            // of their payloads
 }
 
 // partition is where a message belongs.
@@ -43,11 +45,10 @@ func (s *stream) partition(m *carillon.Message) int {
 // publication is what a call publishes, in the form in which it is delivered.
 func (s *stream) publication(messages []carillon.Message) *Publication {
 	p := &Publication{Topic: s.Topic, Messages: slices.Clone(messages), Partitions: make([]int, len(messages))}
-	size := 0
 	for i := range messages {
-		size += len(messages[i].Payload)
+		p.size += len(messages[i].Payload)
 	}
-	payloads := make([]byte, 0, size)
+	payloads := make([]byte, 0, p.size)
 	for i := range p.Messages {
 		m := &p.Messages[i]
 		p.Partitions[i] = s.partition(m)
@@ -67,10 +68,9 @@ func (s *stream) publication(messages []carillon.Message) *Publication {
 func (s *stream) announce(p *Publication) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	last := p.First + int64(len(p.Messages)) - 1
-	s.head = max(s.head, last)
+	s.head = max(s.head, p.last())
 	if len(s.consumers) == 0 {
-		s.recent, s.size = nil, 0
+		s.recent, s.kept, s.size = nil, 0, 0
 		return
 	}
 	s.remember(p)
@@ -82,40 +82,59 @@ func (s *stream) announce(p *Publication) {
 // remember keeps messages that stand right behind those that are kept, or begins anew with them.
 func (s *stream) remember(p *Publication) {
 	if n := len(s.recent); n > 0 {
-		switch behind := s.recent[n-1].Position + 1; {
+		switch behind := s.recent[n-1].last() + 1; {
 		case p.First < behind:
 			return
 		case p.First > behind:
-			s.recent, s.size = s.recent[:0], 0
+			s.forget(n)
 		}
 	}
-	if len(s.recent) >= 2*recentMessages || s.size > recentBytes {
-		keep := len(s.recent)
-		for s.size = 0; keep > 0 && len(s.recent)-keep < recentMessages && s.size < recentBytes/2; keep-- {
-			s.size += len(s.recent[keep-1].Message.Payload)
-		}
-		kept := copy(s.recent, s.recent[keep:])
-		clear(s.recent[kept:])
-		s.recent = s.recent[:kept]
-	}
-	for i := range p.Messages {
-		s.recent = append(s.recent, Entry{Position: p.First + int64(i), Partition: p.Partitions[i], Message: p.Messages[i]})
-		s.size += len(p.Messages[i].Payload)
+	s.recent = append(s.recent, p)
+	s.kept += len(p.Messages)
+	s.size += p.size
+	for len(s.recent) > 1 && (s.kept > recentMessages || s.size > recentBytes) {
+		s.forget(1)
 	}
 }
 
-// tail returns the kept messages after a position, at most limit of them, if they are kept from there on.
-func (s *stream) tail(after int64, limit int) (entries []Entry, head int64, ok bool) {
+// forget drops the oldest publications that are kept.
+func (s *stream) forget(count int) {
+	for i, p := range s.recent[:count] {
+		s.kept -= len(p.Messages)
+		s.size -= p.size
+		s.recent[i] = nil
+	}
+	s.recent = s.recent[count:]
+}
+
+// tail appends the kept publications that have the messages after a position, up to limit of these, if they are kept from there on.
+// through is the last message to be taken from them, or where the topic ends.
+func (s *stream) tail(after int64, limit int, publications []*Publication) (_ []*Publication, through int64, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if after >= s.head {
-		return nil, s.head, true
+	n := len(s.recent)
+	switch {
+	case after >= s.head:
+		return publications, s.head, true
+	case n == 0 || s.recent[0].First > after+1 || s.recent[n-1].last() <= after:
+		return publications, s.head, false
 	}
-	if len(s.recent) == 0 || s.recent[0].Position > after+1 || s.recent[len(s.recent)-1].Position <= after {
-		return nil, s.head, false
+	first := sort.Search(n, func(i int) bool { return s.recent[i].last() > after })
+	through = min(after+int64(limit), s.recent[n-1].last()) // what is kept may end before the head
+	for _, p := range s.recent[first:] {
+		if p.First > through {
+			break
+		}
+		publications = append(publications, p)
 	}
-	rest := s.recent[after+1-s.recent[0].Position:]
-	return slices.Clone(rest[:min(limit, len(rest))]), s.head, true
+	return publications, through, true
+}
+
+// last is where the topic ends, as far as is known.
+func (s *stream) last() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.head
 }
 
 // see takes note of where the topic stands by its table.

@@ -78,7 +78,12 @@ type Publication struct {
 	// First is the position of the first message once it is written, Err why nothing was.
 	First int64
 	Err   error
+
+	size int // of the payloads, in bytes
 }
+
+// last is the position of the last message.
+func (p *Publication) last() int64 { return p.First + int64(len(p.Messages)) - 1 }
 
 // Entry is a message in its place.
 type Entry struct {

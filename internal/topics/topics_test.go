@@ -74,42 +74,55 @@ func TestRecentMessages(t *testing.T) {
 		{"nothing is behind the last", 12, 1, 12, 0, true, 12},
 	} {
 		s.announce(publication(s, step.first, step.count, 1))
-		entries, head, ok := s.tail(step.after, 100)
-		if len(entries) != step.want || ok != step.ok || head != step.head {
-			t.Errorf("%s: %d entries of head %d, %v, want %d of %d, %v", step.what, len(entries), head, ok, step.want, step.head, step.ok)
+		publications, through, ok := s.tail(step.after, 100, nil)
+		if got := int(through - step.after); ok != step.ok || s.last() != step.head || ok && got != step.want {
+			t.Errorf("%s: %d messages of head %d, %v, want %d of %d, %v", step.what, got, s.last(), ok, step.want, step.head, step.ok)
 		}
-		for i, entry := range entries {
-			if entry.Position != step.after+1+int64(i) || entry.Message.ID != fmt.Sprint(entry.Position) {
-				t.Errorf("%s: entry %d is %s at %d", step.what, i, entry.Message.ID, entry.Position)
+		next := step.after + 1
+		for _, p := range publications {
+			for i := max(0, next-p.First); i < int64(len(p.Messages)); i++ {
+				if p.First+i != next || p.Messages[i].ID != fmt.Sprint(next) {
+					t.Errorf("%s: %s stands at %d, want that of %d", step.what, p.Messages[i].ID, p.First+i, next)
+				}
+				next++
 			}
+		}
+		if ok && next != through+1 {
+			t.Errorf("%s: messages up to %d, said to be up to %d", step.what, next-1, through)
 		}
 	}
 	for first := int64(13); first < 30_000; first += 100 {
 		s.announce(publication(s, first, 100, 10))
 	}
-	if len(s.recent) > 2*recentMessages+100 || len(s.recent) < recentMessages/2 {
-		t.Errorf("%d small messages are kept", len(s.recent))
+	if s.kept > recentMessages || s.kept < recentMessages/2 {
+		t.Errorf("%d small messages are kept", s.kept)
+	}
+	if publications, through, _ := s.tail(s.head-250, 120, nil); len(publications) != 2 || through != s.head-130 {
+		t.Errorf("120 messages are taken from %d publications of 100, up to %d of %d", len(publications), through, s.head)
 	}
 	for first := s.head + 1; first < 31_000; first += 10 {
 		s.announce(publication(s, first, 10, 1<<20))
-		if s.size > recentBytes+10<<20 {
+		if s.size > max(recentBytes, 10<<20) {
 			t.Fatalf("%d bytes are kept", s.size)
 		}
 	}
-	kept := 0
-	for i, entry := range s.recent {
-		kept += len(entry.Message.Payload)
-		if i > 0 && entry.Position != s.recent[i-1].Position+1 {
-			t.Fatalf("position %d follows %d", entry.Position, s.recent[i-1].Position)
+	kept, size := 0, 0
+	for i, p := range s.recent {
+		kept += len(p.Messages)
+		for _, m := range p.Messages {
+			size += len(m.Payload)
+		}
+		if i > 0 && p.First != s.recent[i-1].last()+1 {
+			t.Fatalf("position %d follows %d", p.First, s.recent[i-1].last())
 		}
 	}
-	if kept != s.size {
-		t.Errorf("%d bytes are kept, counted as %d", kept, s.size)
+	if kept != s.kept || size != s.size {
+		t.Errorf("%d messages of %d bytes are kept, counted as %d of %d", kept, size, s.kept, s.size)
 	}
 }
 
-// Entries go to the lanes that have not read them, and lanes that leave get none.
-func TestFill(t *testing.T) {
+// Messages go to the lanes that have not read them, and lanes that leave get none.
+func TestQueue(t *testing.T) {
 	t.Parallel()
 	fresh := newLane(Share{Partition: 0, Position: 4})
 	behind := newLane(Share{Partition: 1, Position: 1})
@@ -119,10 +132,15 @@ func TestFill(t *testing.T) {
 	for position := int64(2); position <= 7; position++ {
 		entries = append(entries, Entry{Position: position, Partition: int(position) % 3})
 	}
-	queue := fill(nil, []*lane{fresh, behind, gone}, entries, 9)
+	var q queue
+	q.open([]*lane{fresh, behind, gone}, 3)
+	for i := range entries {
+		q.add(entries[i].Position, entries[i].Partition, &entries[i].Message)
+	}
+	q.pass(9)
 	var got []int64
-	for _, w := range queue {
-		got = append(got, w.entry.Position)
+	for _, w := range q.waiting {
+		got = append(got, w.position)
 	}
 	if want := []int64{4, 6, 7}; !slices.Equal(got, want) {
 		t.Errorf("positions %v are queued, want %v", got, want)
