@@ -37,9 +37,26 @@ func (t *topicTables) Write(ctx context.Context, batch []*topics.Publication) er
 type publisher struct {
 	conn     *connection
 	written  []*writtenTopic
+	rows     []messageRow // which are not in the table yet
 	now      int64
 	metadata []byte
 }
+
+// messageRow is a message in its place.
+type messageRow struct {
+	message   *carillon.Message
+	place     int64
+	partition int
+}
+
+// The statements that insert one message and [rowsAtOnce].
+const (
+	messageColumns   = 9
+	messageValues    = "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	messageValues4   = messageValues + ", " + messageValues + ", " + messageValues + ", " + messageValues
+	insertOneMessage = "INSERT INTO carillon_messages VALUES " + messageValues
+	insertMessages   = "INSERT INTO carillon_messages VALUES " + messageValues4 + ", " + messageValues4 + ", " + messageValues4 + ", " + messageValues4
+)
 
 // writtenTopic is where a topic stands within the transaction.
 type writtenTopic struct {
@@ -47,7 +64,7 @@ type writtenTopic struct {
 	settled           int64 // by the slowest subscription, where there is a maximum
 }
 
-// publish writes a publication, or says in it that the topic is full. An error ends the transaction.
+// publish takes a publication in, or says in it that the topic is full. An error ends the transaction.
 func (p *publisher) publish(publication *topics.Publication) error {
 	topic, err := p.topic(publication.Topic)
 	if err != nil {
@@ -62,9 +79,7 @@ func (p *publisher) publish(publication *topics.Publication) error {
 	publication.First = topic.last + 1
 	for i := range publication.Messages {
 		topic.last++
-		if err := p.insert(place(topic.id, topic.last), publication.Partitions[i], &publication.Messages[i]); err != nil {
-			return err
-		}
+		p.rows = append(p.rows, messageRow{&publication.Messages[i], place(topic.id, topic.last), publication.Partitions[i]})
 	}
 	return nil
 }
@@ -89,31 +104,40 @@ func (p *publisher) topic(wanted topics.Topic) (*writtenTopic, error) {
 	return topic, err
 }
 
-func (p *publisher) insert(place int64, partition int, m *carillon.Message) error {
-	stmt, err := p.conn.statement("INSERT INTO carillon_messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
-	if err != nil {
-		return err
+// fit reports whether the messages from one on are small enough for one statement.
+func (p *publisher) fit(from int) bool {
+	size := 0
+	for _, row := range p.rows[from : from+rowsAtOnce] {
+		size += len(row.message.Payload)
 	}
-	if p.now == 0 {
-		p.now = time.Now().UnixMicro()
-	}
+	return size <= bytesAtOnce
+}
+
+// bind binds a message's values from a parameter on.
+func (p *publisher) bind(stmt *sqlite3.Stmt, parameter, index int) error {
+	row := &p.rows[index]
+	m := row.message
 	p.metadata = envelope.Append(p.metadata[:0], m)
 	return firstError(
-		stmt.BindInt64(1, place),
-		stmt.BindInt(2, partition),
-		stmt.BindInt(3, int(m.Kind)),
-		stmt.BindText(4, m.Type),
-		bindID(stmt, 5, m.ID),
-		stmt.BindInt64(6, m.Time.UnixMicro()),
-		stmt.BindInt64(7, p.now),
-		bindOptional(stmt, 8, p.metadata),
-		stmt.BindBlob(9, m.Payload),
-		stmt.Exec(),
+		stmt.BindInt64(parameter, row.place),
+		stmt.BindInt(parameter+1, row.partition),
+		stmt.BindInt(parameter+2, int(m.Kind)),
+		stmt.BindText(parameter+3, m.Type),
+		bindID(stmt, parameter+4, m.ID),
+		stmt.BindInt64(parameter+5, m.Time.UnixMicro()),
+		stmt.BindInt64(parameter+6, p.now),
+		bindOptional(stmt, parameter+7, p.metadata),
+		stmt.BindBlob(parameter+8, m.Payload),
 	)
 }
 
-// finish notes where the topics stand.
+// finish writes the messages, and where the topics stand.
 func (p *publisher) finish() error {
+	p.now = time.Now().UnixMicro()
+	messages := table{columns: messageColumns, one: insertOneMessage, many: insertMessages}
+	if err := messages.insert(p.conn, len(p.rows), p.fit, p.bind); err != nil {
+		return err
+	}
 	for _, topic := range p.written {
 		err := p.conn.exec("UPDATE carillon_topics SET last = ? WHERE id = ?", func(stmt *sqlite3.Stmt) error {
 			return firstError(stmt.BindInt64(1, topic.last), stmt.BindInt64(2, topic.id))
