@@ -104,8 +104,8 @@ func (b *broker) Publish(ctx context.Context, name string, messages []carillon.M
 		return err
 	}
 	for i := range messages {
-		if err := messages[i].CheckPublished(carillon.MaxPayload); err != nil {
-			return err
+		if m := &messages[i]; len(m.Payload) > carillon.MaxPayload { // for the rest they come valid
+			return fmt.Errorf("%s %q has a payload of %d bytes, the limit is %d: %w", m.Kind, m.Type, len(m.Payload), carillon.MaxPayload, carillon.ErrTooLarge)
 		}
 	}
 	return t.publish(messages)
