@@ -15,7 +15,7 @@ const (
 	recentMessages = 8192
 	recentBytes    = 8 << 20
 	// pruneEvery is after how many messages of this process something is deleted.
-	pruneEvery = 1024
+	pruneEvery = 4096
 )
 
 // stream is what a process knows of a topic: how far it goes, the newest messages, and who is to be woken.
