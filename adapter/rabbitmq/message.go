@@ -22,15 +22,45 @@ const (
 
 // encode writes a message as the AMQP binding of CloudEvents wants it, to be kept on disk.
 func encode(m *carillon.Message) amqp.Publishing {
-	p := amqp.Publishing{Headers: make(amqp.Table, 16), DeliveryMode: amqp.Persistent, MessageId: m.ID, Body: m.Payload}
+	p := amqp.Publishing{Headers: make(amqp.Table, 8), DeliveryMode: amqp.Persistent, MessageId: m.ID, Body: m.Payload}
 	for name, value := range cloudevents.Attributes(m) {
 		if name == contentType {
 			p.ContentType = value
 		} else {
-			p.Headers[attributePrefix+name] = value
+			p.Headers[headerName(name)] = value
 		}
 	}
 	return p
+}
+
+// headerName returns the header of an attribute, without making text for the known ones.
+func headerName(attribute string) string {
+	switch attribute {
+	case "specversion":
+		return attributePrefix + "specversion"
+	case "id":
+		return attributePrefix + "id"
+	case "source":
+		return attributePrefix + "source"
+	case "type":
+		return attributePrefix + "type"
+	case "time":
+		return attributePrefix + "time"
+	case "kind":
+		return attributePrefix + "kind"
+	case "partitionkey":
+		return attributePrefix + "partitionkey"
+	case "correlationid":
+		return attributePrefix + "correlationid"
+	case "causationid":
+		return attributePrefix + "causationid"
+	case "traceparent":
+		return attributePrefix + "traceparent"
+	case "tracestate":
+		return attributePrefix + "tracestate"
+	default:
+		return attributePrefix + attribute
+	}
 }
 
 // attributes yields the attributes of a delivery.
@@ -88,10 +118,19 @@ func decode(d *amqp.Delivery) carillon.Message {
 
 // read reads a delivery of either mode, which its content type tells.
 func read(d *amqp.Delivery) (carillon.Message, error) {
-	if media, _, err := mime.ParseMediaType(d.ContentType); err == nil && media == cloudevents.ContentType {
+	if structured(d.ContentType) {
 		return cloudevents.Unmarshal(d.Body)
 	}
 	return cloudevents.Message(attributes(d), d.Body)
+}
+
+// structured reports whether a content type says that the whole message is in the body.
+func structured(contentType string) bool {
+	if contentType == carillon.ContentTypeJSON { // nearly always
+		return false
+	}
+	media, _, err := mime.ParseMediaType(contentType)
+	return err == nil && media == cloudevents.ContentType
 }
 
 // counting reports whether a header is the server's, and changes from one delivery to the next.
