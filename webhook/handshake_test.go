@@ -67,7 +67,8 @@ func TestHandshake(t *testing.T) {
 	}{
 		{"nobody is expected", nil, map[string]string{"WebHook-Request-Origin": "eventemitter.example.com"}, reply{403, "", "", refused}},
 		{
-			"an expected sender", []webhook.ReceiverOption{some},
+			"an expected sender",
+			[]webhook.ReceiverOption{some},
 			map[string]string{"WebHook-Request-Origin": "EventEmitter.example.com", "WebHook-Request-Rate": "120"},
 			reply{200, "EventEmitter.example.com", "*", ""},
 		},
@@ -77,8 +78,10 @@ func TestHandshake(t *testing.T) {
 		{"a star that is no option", []webhook.ReceiverOption{some}, map[string]string{"WebHook-Request-Origin": "*"}, reply{403, "", "", refused}},
 		{"no sender", []webhook.ReceiverOption{some}, map[string]string{"WebHook-Request-Rate": "120"}, reply{204, "", "", ""}},
 		{
-			"a rate that is none", []webhook.ReceiverOption{some},
-			map[string]string{"WebHook-Request-Origin": "other.example", "WebHook-Request-Rate": "0"}, reply{400, "", "", malformed},
+			"a rate that is none",
+			[]webhook.ReceiverOption{some},
+			map[string]string{"WebHook-Request-Origin": "other.example", "WebHook-Request-Rate": "0"},
+			reply{400, "", "", malformed},
 		},
 	}
 	for _, test := range tests {

@@ -5,12 +5,16 @@ import (
 	"crypto/rand"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/carillon-go/carillon"
+	"github.com/carillon-go/carillon/adapter/sqlite"
 	"github.com/carillon-go/carillon/examples/shop/services"
 	"github.com/carillon-go/carillon/internal/backends"
 )
@@ -72,7 +76,8 @@ func TestServices(t *testing.T) {
 	}
 }
 
-// TestServicesInProcesses runs each service in a process of its own, with real brokers between them.
+// TestServicesInProcesses runs each service in a process of its own, with real brokers between them: payments and shipments match the orders
+// one to one.
 func TestServicesInProcesses(t *testing.T) {
 	t.Parallel()
 	content, totals := generate(t, 300)
@@ -80,13 +85,40 @@ func TestServicesInProcesses(t *testing.T) {
 	for name, broker := range brokersOfServices() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := run(t, demoArgs(t.TempDir(), file, "--processes", "--broker", broker(t), "--exit", "--json")...)
+			directory := t.TempDir()
+			got := run(t, demoArgs(directory, file, "--processes", "--broker", broker(t), "--exit", "--json")...)
 			if got.status != StatusOK {
 				t.Fatalf("status %d: %s", got.status, got.stderr)
 			}
 			checkServices(t, lastLine(t, got.stdout), int64(totals.Orders))
+			orders := keysOf(t, filepath.Join(directory, "shop.db"), "order.placed")
+			for file, event := range map[string]string{"payments.db": "payment.made", "shipping.db": "order.shipped"} {
+				if diff := cmp.Diff(orders, keysOf(t, filepath.Join(directory, file), event)); diff != "" {
+					t.Errorf("%s against the orders: %s", event, diff)
+				}
+			}
 		})
 	}
+}
+
+// keysOf lists the keys of all events of a type in a file, in order.
+func keysOf(t *testing.T, path, event string) []string {
+	t.Helper()
+	store, err := sqlite.ReadOnly(path).Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	page, err := store.Log().Read(t.Context(), carillon.Query{Items: []carillon.Item{{Types: []string{event}}}}, 0, 10_000)
+	if err != nil || page.More {
+		t.Fatalf("%s in %s: more than fits %t, %v", event, path, page.More, err)
+	}
+	keys := make([]string, len(page.Events))
+	for i := range page.Events {
+		keys[i] = page.Events[i].Key
+	}
+	slices.Sort(keys)
+	return keys
 }
 
 func checkServices(t *testing.T, s summary, orders int64) {

@@ -35,7 +35,8 @@ func TestReceive(t *testing.T) {
 		{"the connection is lost", []state{{connected: true}, {from: time.Minute}}, time.Minute + patience, 0, carillon.ErrUnavailable},
 		{"it is lost for a moment", []state{{}, {from: patience / 2, connected: true}, {from: time.Hour, waits: 1, connected: true}}, time.Hour, 1, nil},
 		{
-			"it is lost again", []state{{}, {from: patience / 2, connected: true}, {from: patience * 3 / 4}},
+			"it is lost again",
+			[]state{{}, {from: patience / 2, connected: true}, {from: patience * 3 / 4}},
 			patience*3/4 + patience, 0, carillon.ErrUnavailable,
 		},
 		{"the subscription is closed", []state{{connected: true}, {from: time.Minute, err: carillon.ErrClosed}}, time.Minute, 0, carillon.ErrClosed},
