@@ -19,25 +19,45 @@ const (
 	sqlAttempts = 5
 )
 
-// retries tries parked keys again: all of them when the process starts, since a deploy may have mended what they failed of, and then those
-// that somebody asks for, and those whose first letter somebody has discarded.
-func (r *runner) retries(ctx context.Context) {
-	port := r.parking.port
-	if port == nil {
+// parked returns the keys of this segment that are parked.
+func (r *runner) parked(ctx context.Context) ([]carillon.ParkedKey, error) {
+	keys, err := r.parking.port.Keys(ctx, r.name)
+	return slices.DeleteFunc(keys, func(key carillon.ParkedKey) bool { return !strings.HasPrefix(key.Key, r.parking.prefix) }), err
+}
+
+// parkedBefore returns the keys that are parked before anything is handled; nil when the store does not tell.
+func (r *runner) parkedBefore(ctx context.Context) map[string]bool {
+	if r.parking.port == nil {
+		return nil
+	}
+	keys, err := r.parked(ctx)
+	if err != nil {
+		return nil
+	}
+	return keySet(keys)
+}
+
+func keySet(keys []carillon.ParkedKey) map[string]bool {
+	set := make(map[string]bool, len(keys))
+	for _, key := range keys {
+		set[key.Key] = true
+	}
+	return set
+}
+
+// retries tries parked keys again: all that were parked when the process started, since a deploy may have mended what they failed of, and then
+// those that somebody asks for, and those whose first letter somebody has discarded. untried are the former, nil while they are not known.
+func (r *runner) retries(ctx context.Context, untried map[string]bool) {
+	if r.parking.port == nil {
 		return
 	}
 	look := time.NewTicker(retryLook)
 	defer look.Stop()
 	before := make(map[string]carillon.Position) // the keys that were parked at the last look, and their first letters
-	var untried map[string]bool                  // the keys that were parked at the start and are still to be tried; nil while it is not known
 	for {
-		keys, err := port.Keys(ctx, r.name)
-		keys = slices.DeleteFunc(keys, func(key carillon.ParkedKey) bool { return !strings.HasPrefix(key.Key, r.parking.prefix) })
+		keys, err := r.parked(ctx)
 		if untried == nil && err == nil {
-			untried = make(map[string]bool, len(keys))
-			for _, key := range keys {
-				untried[key.Key] = true
-			}
+			untried = keySet(keys)
 		}
 		for _, key := range keys {
 			moved := before[key.Key] != key.First

@@ -110,9 +110,10 @@ func (r *runner) follow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	untried := r.parkedBefore(ctx)
 	retrying, stopRetries := context.WithCancel(following)
 	var retries sync.WaitGroup
-	retries.Go(func() { r.retries(retrying) })
+	retries.Go(func() { r.retries(retrying, untried) })
 	defer retries.Wait()
 	defer stopRetries()
 	if reactor, ok := r.work.(*reactorWorker); ok {
