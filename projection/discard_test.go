@@ -130,3 +130,41 @@ func (m interruptedModels) Update(
 	}
 	return m.ReadModels.Update(ctx, ref, durability, fn)
 }
+
+// slow is a store that takes longer each time to say what is parked, by an hour.
+type slow struct {
+	*memory.Store
+	asked atomic.Int64
+}
+
+func (s *slow) DeadLetters() carillon.DeadLetters { return slowLetters{s.Store.DeadLetters(), s} }
+
+type slowLetters struct {
+	carillon.DeadLetters
+	store *slow
+}
+
+func (l slowLetters) Keys(ctx context.Context, consumer string) ([]carillon.ParkedKey, error) {
+	<-time.After(time.Duration(l.store.asked.Add(1)) * time.Hour)
+	return l.DeadLetters.Keys(ctx, consumer)
+}
+
+// TestWhatIsParkedAfterTheStartIsNotTriedAgain although the store is slow to say what was parked at the start.
+func TestWhatIsParkedAfterTheStartIsNotTriedAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := newDispatch(0, func(string, int) bool { return true })
+		store := memory.Volatile()
+		house, stop := openDepot(t, d.reactor(), store, &slow{Store: store})
+		defer stop()
+		house.place(t, "a")
+		<-time.After(24 * time.Hour)
+		letters, err := store.DeadLetters().Letters(t.Context(), "dispatch", "a", 0, 10)
+		if err != nil || len(letters) != 1 {
+			t.Fatalf("letters %+v, error %v", letters, err)
+		}
+		if took := letters[0].Last.Sub(letters[0].First); took >= 30*time.Minute {
+			t.Errorf("it was tried %v after it had failed: %d times", took, letters[0].Attempts)
+		}
+	})
+}
