@@ -125,8 +125,7 @@ func (s *Store) appendShort(ctx context.Context, appends []carillon.Append, numb
 	if !ok || !s.attempts.short() {
 		return nil, nil
 	}
-	var arguments []any
-	text := loneAppend
+	text, arguments := loneAppend, []any(nil)
 	if p.events == 1 {
 		arguments = s.loneArguments(number, &appends[0])
 	} else {
