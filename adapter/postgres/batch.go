@@ -12,6 +12,7 @@ import (
 // batch lays out appends as the arrays that the append function takes. Their prefixes are explained there.
 type batch struct {
 	appends []carillon.Append
+	types   []string
 
 	plain         bool // nothing in it depends on anything else in it
 	sExpect       []int64
@@ -51,12 +52,13 @@ type ranges struct {
 	types              []int32
 }
 
-// newTypes are the types of the appends' events, and those their conditions ask for, that have no known numbers. All must have numbers:
-// another process may append the first event of a type at any moment.
-func (s *Store) newTypes(appends []carillon.Append) (unknown []string) {
+func newBatch(appends []carillon.Append) *batch {
+	b := &batch{appends: appends}
+	seen := make(map[string]bool)
 	meet := func(typ string) {
-		if s.names.id(typ) == 0 && !slices.Contains(unknown, typ) {
-			unknown = append(unknown, typ)
+		if !seen[typ] {
+			seen[typ] = true
+			b.types = append(b.types, typ)
 		}
 	}
 	for i := range appends {
@@ -71,8 +73,12 @@ func (s *Store) newTypes(appends []carillon.Append) (unknown []string) {
 			}
 		}
 	}
-	return unknown
+	return b
 }
+
+// typeNames are the types of the batch's events and those its conditions ask for. All must have numbers: another process may append the
+// first event of a type at any moment.
+func (b *batch) typeNames() []string { return b.types }
 
 // arguments are those of the append function. The numbers of the batch's types are known by now.
 func (b *batch) arguments(session uuid.UUID, number int64, givenUp []int64, names *typeNames) []any {
