@@ -3,6 +3,7 @@ package clients_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -45,11 +46,14 @@ func TestReceive(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				more, began, now := make(chan struct{}, 1), time.Now(), test.states[0]
+				more, began := make(chan struct{}, 1), time.Now()
+				var now atomic.Pointer[state]
+				now.Store(&test.states[0])
 				change := func() {
-					for _, next := range test.states[1:] {
+					for i := range test.states[1:] {
+						next := &test.states[i+1]
 						<-time.After(next.from - time.Since(began))
-						now = next
+						now.Store(next)
 						more <- struct{}{}
 					}
 				}
@@ -58,7 +62,8 @@ func TestReceive(t *testing.T) {
 				}
 				waiting := clients.Waiting{More: more, Patience: patience, Lost: func(context.Context) error { return carillon.ErrUnavailable }}
 				taken, err := clients.Receive(t.Context(), waiting, func() ([]int, bool, error) {
-					return make([]int, now.waits), now.connected, now.err
+					at := now.Load()
+					return make([]int, at.waits), at.connected, at.err
 				})
 				if took := time.Since(began); len(taken) != test.taken || !errors.Is(err, test.err) || took != test.took {
 					t.Errorf("%d taken, error %v, after %v; want %d, %v, %v", len(taken), err, took, test.taken, test.err, test.took)
