@@ -22,7 +22,7 @@ const (
 // walFiles is a layer over files that gathers what is written to write-ahead logs.
 type walFiles struct{ vfs.VFSFilename }
 
-// register makes the layer over another one known to SQLite, under the name it returns.
+// registerWALFiles makes the layer over another one known to SQLite, under the name it returns.
 func registerWALFiles(under string) (name string, err error) {
 	files, ok := vfs.Find(under).(vfs.VFSFilename)
 	if !ok {
