@@ -49,7 +49,7 @@ func (u *update) Publish(name string, messages []carillon.Message) error {
 	if err != nil || len(messages) == 0 {
 		return err
 	}
-	p := publisher{conn: u.conn}
+	p := newPublisher(u.conn)
 	if err := p.publish(publication); err != nil {
 		u.broken = errors.Join(u.broken, err)
 		return err

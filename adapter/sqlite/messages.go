@@ -23,7 +23,7 @@ func place(topic, position int64) int64 { return topic<<positionBits | position 
 // Write writes publications in one flushed transaction.
 func (t *topicTables) Write(ctx context.Context, batch []*topics.Publication) error {
 	return t.write(ctx, carillon.Flushed, func(conn *connection) error {
-		p := publisher{conn: conn}
+		p := newPublisher(conn)
 		for _, publication := range batch {
 			if err := p.publish(publication); err != nil {
 				return err
@@ -36,10 +36,15 @@ func (t *topicTables) Write(ctx context.Context, batch []*topics.Publication) er
 // publisher writes messages within a transaction of the writer.
 type publisher struct {
 	conn     *connection
+	table    table
 	written  []*writtenTopic
 	rows     []messageRow // which are not in the table yet
 	now      int64
 	metadata []byte
+}
+
+func newPublisher(conn *connection) *publisher {
+	return &publisher{conn: conn, table: newTable("carillon_messages", 9)}
 }
 
 // messageRow is a message in its place.
@@ -48,15 +53,6 @@ type messageRow struct {
 	place     int64
 	partition int
 }
-
-// The statements that insert one message and [rowsAtOnce].
-const (
-	messageColumns   = 9
-	messageValues    = "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
-	messageValues4   = messageValues + ", " + messageValues + ", " + messageValues + ", " + messageValues
-	insertOneMessage = "INSERT INTO carillon_messages VALUES " + messageValues
-	insertMessages   = "INSERT INTO carillon_messages VALUES " + messageValues4 + ", " + messageValues4 + ", " + messageValues4 + ", " + messageValues4
-)
 
 // writtenTopic is where a topic stands within the transaction.
 type writtenTopic struct {
@@ -104,15 +100,6 @@ func (p *publisher) topic(wanted topics.Topic) (*writtenTopic, error) {
 	return topic, err
 }
 
-// fit reports whether the messages from one on are small enough for one statement.
-func (p *publisher) fit(from int) bool {
-	size := 0
-	for _, row := range p.rows[from : from+rowsAtOnce] {
-		size += len(row.message.Payload)
-	}
-	return size <= bytesAtOnce
-}
-
 // bind binds a message's values from a parameter on.
 func (p *publisher) bind(stmt *sqlite3.Stmt, parameter, index int) error {
 	row := &p.rows[index]
@@ -134,8 +121,8 @@ func (p *publisher) bind(stmt *sqlite3.Stmt, parameter, index int) error {
 // finish writes the messages, and where the topics stand.
 func (p *publisher) finish() error {
 	p.now = time.Now().UnixMicro()
-	messages := table{columns: messageColumns, one: insertOneMessage, many: insertMessages}
-	if err := messages.insert(p.conn, len(p.rows), p.fit, p.bind); err != nil {
+	payload := func(index int) int { return len(p.rows[index].message.Payload) }
+	if err := p.table.insert(p.conn, len(p.rows), payload, p.bind); err != nil {
 		return err
 	}
 	for _, topic := range p.written {

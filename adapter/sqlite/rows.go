@@ -58,9 +58,10 @@ func (r *rows) from() carillon.Position {
 
 // insert empties r into the tables.
 func (r *rows) insert(conn *connection) error {
-	err := r.eventTable.insert(conn, len(r.events), r.fit, r.bindEvent)
+	payload := func(index int) int { return len(r.events[index].event.Payload) }
+	err := r.eventTable.insert(conn, len(r.events), payload, r.bindEvent)
 	if err == nil {
-		err = r.tagTable.insert(conn, len(r.tags), func(int) bool { return true }, r.bindTag)
+		err = r.tagTable.insert(conn, len(r.tags), func(int) int { return 0 }, r.bindTag)
 	}
 	r.forget()
 	return err
@@ -71,15 +72,6 @@ func (r *rows) forget() {
 	clear(r.events)
 	clear(r.tags)
 	r.events, r.tags = r.events[:0], r.tags[:0]
-}
-
-// fit reports whether the events from one on are small enough for one statement.
-func (r *rows) fit(from int) bool {
-	size := 0
-	for _, row := range r.events[from : from+rowsAtOnce] {
-		size += len(row.event.Payload)
-	}
-	return size <= bytesAtOnce
 }
 
 // bindEvent binds an event's values from a parameter on.
@@ -117,12 +109,12 @@ func newTable(name string, columns int) table {
 	return table{columns: columns, one: one, many: one + strings.Repeat(", "+row, rowsAtOnce-1)}
 }
 
-// insert inserts rows by their index, [rowsAtOnce] at a time as long as there are so many and they fit. bind binds a row's values from
-// a parameter on.
-func (t *table) insert(conn *connection, count int, fit func(from int) bool, bind func(stmt *sqlite3.Stmt, parameter, index int) error) error {
+// insert inserts rows by their index, [rowsAtOnce] at a time as long as there are so many and their payloads are not large. bind binds a
+// row's values from a parameter on.
+func (t *table) insert(conn *connection, count int, payload func(index int) int, bind func(stmt *sqlite3.Stmt, parameter, index int) error) error {
 	for index := 0; index < count; {
 		text, size := t.one, 1
-		if count-index >= rowsAtOnce && fit(index) {
+		if count-index >= rowsAtOnce && together(index, payload) {
 			text, size = t.many, rowsAtOnce
 		}
 		stmt, err := conn.statement(text)
@@ -140,6 +132,15 @@ func (t *table) insert(conn *connection, count int, fit func(from int) bool, bin
 		index += size
 	}
 	return nil
+}
+
+// together reports whether the rows from one on are small enough for one statement.
+func together(from int, payload func(index int) int) bool {
+	size := 0
+	for i := range rowsAtOnce {
+		size += payload(from + i)
+	}
+	return size <= bytesAtOnce
 }
 
 // bindStream binds the stream's name and the event's version in it, or neither.
