@@ -27,40 +27,10 @@ func encode(m *carillon.Message) amqp.Publishing {
 		if name == contentType {
 			p.ContentType = value
 		} else {
-			p.Headers[headerName(name)] = value
+			p.Headers[attributePrefix+name] = value
 		}
 	}
 	return p
-}
-
-// headerName returns the header of an attribute, without making text for the known ones.
-func headerName(attribute string) string {
-	switch attribute {
-	case "specversion":
-		return attributePrefix + "specversion"
-	case "id":
-		return attributePrefix + "id"
-	case "source":
-		return attributePrefix + "source"
-	case "type":
-		return attributePrefix + "type"
-	case "time":
-		return attributePrefix + "time"
-	case "kind":
-		return attributePrefix + "kind"
-	case "partitionkey":
-		return attributePrefix + "partitionkey"
-	case "correlationid":
-		return attributePrefix + "correlationid"
-	case "causationid":
-		return attributePrefix + "causationid"
-	case "traceparent":
-		return attributePrefix + "traceparent"
-	case "tracestate":
-		return attributePrefix + "tracestate"
-	default:
-		return attributePrefix + attribute
-	}
 }
 
 // attributes yields the attributes of a delivery.
