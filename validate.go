@@ -2,6 +2,7 @@ package carillon
 
 import (
 	"fmt"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -25,8 +26,8 @@ func CheckType(name string) error {
 	}
 	for i := range len(name) {
 		c := name[i]
-		letter := 'a' <= c|0x20 && c|0x20 <= 'z'
-		other := '-' <= c && c <= ':' || c == '_' // the first are - . / the digits and :
+		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+		other := '0' <= c && c <= '9' || strings.IndexByte("._-:/", c) >= 0
 		if !letter && (i == 0 || !other) {
 			return Invalidf(quoted("type", name), "a type name is a letter, then letters, digits and . _ - : /")
 		}
@@ -200,20 +201,9 @@ func checkText(what, text string) error {
 	return nil
 }
 
-// isPlain reports whether a text has printable ASCII characters alone. It looks at eight bytes at a time.
+// isPlain reports whether a text has printable ASCII characters alone.
 func isPlain(text string) bool {
-	const ones, tops = 0x0101010101010101, 0x8080808080808080
-	i := 0
-	for ; i+8 <= len(text); i += 8 {
-		t := text[i : i+8]
-		word := uint64(t[0]) | uint64(t[1])<<8 | uint64(t[2])<<16 | uint64(t[3])<<24 |
-			uint64(t[4])<<32 | uint64(t[5])<<40 | uint64(t[6])<<48 | uint64(t[7])<<56
-		below := ^((word | tops) - ' '*ones) // the top bit of a byte that is less than a space, or has it anyway
-		if (word|below|(word+ones))&tops != 0 {
-			return false
-		}
-	}
-	for ; i < len(text); i++ {
+	for i := range len(text) {
 		if text[i] < ' ' || text[i] > '~' {
 			return false
 		}
