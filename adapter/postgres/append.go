@@ -32,16 +32,16 @@ func (l *eventLog) Append(ctx context.Context, appends []carillon.Append) ([]car
 	if err := s.usable(ctx); err != nil {
 		return nil, err
 	}
-	b := newBatch(appends)
-	if err := s.learnTypes(ctx, b.typeNames(), true); err != nil {
+	if err := s.learnTypes(ctx, s.newTypes(appends), true); err != nil {
 		if s.closed.Load() {
 			return nil, carillon.ErrClosed
 		}
 		return nil, ended(ctx, err)
 	}
 	number, givenUp := s.attempts.begin()
-	verdicts, err := s.appendLone(ctx, appends, number, givenUp)
+	verdicts, err := s.appendShort(ctx, appends, number, givenUp)
 	if verdicts == nil && err == nil {
+		b := &batch{appends: appends}
 		err = s.call(ctx, callAppend, b.arguments(s.session, number, givenUp, s.names), func(rows pgx.Rows) (err error) {
 			verdicts, err = readVerdicts(rows, appends)
 			return err
@@ -50,6 +50,7 @@ func (l *eventLog) Append(ctx context.Context, appends []carillon.Append) ([]car
 	switch {
 	case err == nil:
 		s.attempts.settled(givenUp)
+		s.versions.learn(appends, verdicts)
 		return verdicts, nil
 	case undecided(err):
 		s.attempts.giveUp(number)
@@ -120,11 +121,13 @@ func readVerdicts(rows pgx.Rows, appends []carillon.Append) ([]carillon.Verdict,
 }
 
 // storedID is a UUID as its 16 bytes, and any other id as a zero byte and its text.
-func storedID(id string) []byte {
+func storedID(id string) []byte { return appendStoredID(nil, id) }
+
+func appendStoredID(buffer []byte, id string) []byte {
 	if raw, ok := envelope.UUID(id); ok && raw[0] != 0 {
-		return raw[:]
+		return append(buffer, raw[:]...)
 	}
-	return append([]byte{0}, id...)
+	return append(append(buffer, 0), id...)
 }
 
 // appendID appends the text of a stored id.

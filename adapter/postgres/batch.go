@@ -12,7 +12,6 @@ import (
 // batch lays out appends as the arrays that the append function takes. Their prefixes are explained there.
 type batch struct {
 	appends []carillon.Append
-	types   []string
 
 	plain         bool // nothing in it depends on anything else in it
 	sExpect       []int64
@@ -52,13 +51,12 @@ type ranges struct {
 	types              []int32
 }
 
-func newBatch(appends []carillon.Append) *batch {
-	b := &batch{appends: appends}
-	seen := make(map[string]bool)
+// newTypes are the types of the appends' events, and those their conditions ask for, that have no known numbers. All must have numbers:
+// another process may append the first event of a type at any moment.
+func (s *Store) newTypes(appends []carillon.Append) (unknown []string) {
 	meet := func(typ string) {
-		if !seen[typ] {
-			seen[typ] = true
-			b.types = append(b.types, typ)
+		if s.names.id(typ) == 0 && !slices.Contains(unknown, typ) {
+			unknown = append(unknown, typ)
 		}
 	}
 	for i := range appends {
@@ -73,12 +71,8 @@ func newBatch(appends []carillon.Append) *batch {
 			}
 		}
 	}
-	return b
+	return unknown
 }
-
-// typeNames are the types of the batch's events and those its conditions ask for. All must have numbers: another process may append the
-// first event of a type at any moment.
-func (b *batch) typeNames() []string { return b.types }
 
 // arguments are those of the append function. The numbers of the batch's types are known by now.
 func (b *batch) arguments(session uuid.UUID, number int64, givenUp []int64, names *typeNames) []any {

@@ -41,12 +41,14 @@ func (c *collector) collect(rows pgx.Rows) error {
 	defer rows.Close()
 	checked, last := false, carillon.Position(0)
 	for rows.Next() {
-		for i, field := range rows.FieldDescriptions() {
-			if !checked && field.Format != pgx.BinaryFormatCode && i != 7 { // a text is the same in both
-				return errFormat
+		if !checked {
+			for i, field := range rows.FieldDescriptions() {
+				if field.Format != pgx.BinaryFormatCode && i != 7 { // a text is the same in both
+					return errFormat
+				}
 			}
+			checked = true
 		}
-		checked = true
 		values := rows.RawValues()
 		if values[0] == nil {
 			c.head = carillon.Position(integer(values[1]))
