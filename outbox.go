@@ -21,3 +21,9 @@ type Receipt struct {
 	// Revision is how often the message was repaired: what a repair changes is handled once more.
 	Revision int
 }
+
+// ForeseeingTx is a [ReadModelTx] that asks for several things at a time.
+type ForeseeingTx interface {
+	// Foresee says which row will be read right after what is done next, so that both are asked for at once.
+	Foresee(key string)
+}

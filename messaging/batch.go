@@ -31,6 +31,9 @@ func (w *worker) transaction(ctx context.Context, whole carillon.Observation, ba
 	behind := make([]int, 0, len(chosen))
 	err = w.engine.store.ReadModels().Update(ctx, w.ref, carillon.Flushed, func(tx carillon.ReadModelTx) error {
 		failed, behind = -1, behind[:0]
+		if foreseeing, ok := tx.(carillon.ForeseeingTx); ok {
+			foreseeing.Foresee(parkedRow)
+		}
 		first, err := w.receive(tx, batch, chosen, 0)
 		if err != nil {
 			return err

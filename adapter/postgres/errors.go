@@ -21,6 +21,7 @@ const (
 	codeDiskFull         = "53100"
 	codeLockNotAvailable = "55P03"
 	codeIdleTransaction  = "25P03"
+	codeNoNumber         = "22P02" // where a statement puts a text for the server to refuse
 	codeDataCorrupted    = "XX001"
 	codeIndexCorrupt     = "XX002"
 )

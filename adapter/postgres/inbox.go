@@ -36,16 +36,17 @@ func (u *update) Receive(receipts []carillon.Receipt) (first []bool, err error) 
 	for i := range receipts {
 		messages[i], revisions[i] = storedID(receipts[i].ID), receipts[i].Revision
 	}
-	rows, err := u.tx.Query(u.ctx, u.store.texts.fill(text), u.ref.Name, messages, revisions)
-	if err != nil {
-		return nil, err
-	}
 	noted := make(map[key]bool, len(receipts))
-	var message []byte
-	var revision int
-	_, err = pgx.ForEachRow(rows, []any{&message, &revision}, func() error {
-		noted[key{string(message), revision}] = true
-		return nil
+	err = u.send(func(batch *pgx.Batch) {
+		batch.Queue(u.store.texts.fill(text), u.ref.Name, messages, revisions).Query(func(rows pgx.Rows) error {
+			var message []byte
+			var revision int
+			_, err := pgx.ForEachRow(rows, []any{&message, &revision}, func() error {
+				noted[key{string(message), revision}] = true
+				return nil
+			})
+			return err
+		})
 	})
 	if err != nil {
 		return nil, err

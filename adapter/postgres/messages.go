@@ -15,7 +15,12 @@ import (
 
 // writeMessages is one statement and so, by itself, one transaction: it gives the positions and writes the messages. Without a row the
 // topic is full.
-const writeMessages = `WITH next AS (
+const writeMessages = giveMessages + "SELECT before FROM next"
+
+// publishMessages is [writeMessages] within a transaction that goes on without looking: it fails with [codeNoNumber] when the topic is full.
+const publishMessages = giveMessages + "SELECT coalesce((SELECT before FROM next)::text, 'topic ' || $1::integer || ' is full')::bigint"
+
+const giveMessages = `WITH next AS (
 		UPDATE {{schema}}.topics k SET last = k.last + $2 WHERE k.id = $1 AND (k.maximum = 0 OR k.last + $2 - coalesce((` + settledMessages + `),
 			k.last + $2) <= k.maximum) RETURNING k.last - $2 AS before),
 	written AS (
@@ -23,7 +28,7 @@ const writeMessages = `WITH next AS (
 		SELECT $1, next.before + n.place, n.partition, n.kind, n.time, n.type, n.id, n.metadata, n.payload FROM next,
 			unnest($3::smallint[], $4::smallint[], $5::bigint[], $6::text[], $7::bytea[], $8::bytea[], $9::bytea[]) WITH ORDINALITY
 			n (partition, kind, time, type, id, metadata, payload, place))
-	SELECT before FROM next`
+	`
 
 // settledMessages is how far the slowest subscription of a topic has come, NULL when it has none.
 const settledMessages = `SELECT min(h.position) FROM {{schema}}.shares h JOIN {{schema}}.subscriptions s ON s.id = h.subscription WHERE s.topic = $1`

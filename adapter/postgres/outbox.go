@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/internal/topics"
@@ -14,7 +15,12 @@ import (
 // Publish adds messages to a topic. They are written right before the commit, since that locks the topic: then a topic may have become
 // full, and the transaction fails with [carillon.ErrTopicFull].
 func (u *update) Publish(name string, messages []carillon.Message) error {
-	p, err := u.store.hub.Prepare(name, messages, func(name string) (topics.Topic, error) { return u.store.findTopic(u.ctx, u.tx, name) })
+	p, err := u.store.hub.Prepare(name, messages, func(name string) (topics.Topic, error) {
+		if err := u.sendPut(); err != nil {
+			return topics.Topic{}, err
+		}
+		return u.store.findTopic(u.ctx, u.tx, name)
+	})
 	if err != nil || len(messages) == 0 {
 		return err
 	}
@@ -35,6 +41,9 @@ func (u *update) hasRoom(p *topics.Publication) error {
 		if other.Topic.ID == p.Topic.ID {
 			count += int64(len(other.Messages))
 		}
+	}
+	if err := u.sendPut(); err != nil {
+		return err
 	}
 	if err := u.tx.QueryRow(u.ctx, u.store.texts.fill(text), p.Topic.ID, count).Scan(&room); err != nil {
 		return err
@@ -59,10 +68,10 @@ func (u *update) queuePublished(batch *pgx.Batch) {
 	slices.SortFunc(names, strings.Compare)
 	for _, name := range names {
 		publications := byTopic[name]
-		batch.Queue(u.store.texts.fill(writeMessages), messageArguments(publications)...).QueryRow(func(row pgx.Row) error {
+		batch.Queue(u.store.texts.fill(publishMessages), messageArguments(publications)...).QueryRow(func(row pgx.Row) error {
 			var before int64
 			err := row.Scan(&before)
-			if errors.Is(err, pgx.ErrNoRows) {
+			if failure, ok := errors.AsType[*pgconn.PgError](err); ok && failure.Code == codeNoNumber {
 				return full(publications[0].Topic)
 			}
 			place(publications, before)

@@ -171,10 +171,11 @@ func TestConnectionLossDuringUpdate(t *testing.T) {
 			models, ref := store.ReadModels(), carillon.ModelRef{Name: "model"}
 			put := func(ctx context.Context, to carillon.Position, broken bool) error {
 				return models.Update(ctx, ref, carillon.Flushed, func(tx carillon.ReadModelTx) error {
+					value := fmt.Sprintf("value %d.", to)
 					if broken {
-						p.breakAt("commit", test.fault)
+						p.breakAt(value, test.fault) // in the request that commits
 					}
-					return errors.Join(tx.Put([]carillon.Row{{Key: "k", Value: []byte(fmt.Sprint(to)), Version: int64(to)}}), tx.Advance(to))
+					return errors.Join(tx.Put([]carillon.Row{{Key: "k", Value: []byte(value), Version: int64(to)}}), tx.Advance(to))
 				})
 			}
 			for to := carillon.Position(1); to <= 20; to += 2 {
@@ -189,7 +190,7 @@ func TestConnectionLossDuringUpdate(t *testing.T) {
 					want++
 				}
 				row, at, err := models.Row(t.Context(), ref, "k")
-				if err != nil || at != want || row.Version != int64(want) || string(row.Value) != fmt.Sprint(want) {
+				if err != nil || at != want || row.Version != int64(want) || string(row.Value) != fmt.Sprintf("value %d.", want) {
 					t.Fatalf("after the loss the checkpoint is at %d and the row is %+v, %v, want %d for both", at, row, err, want)
 				}
 			}

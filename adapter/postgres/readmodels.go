@@ -36,11 +36,7 @@ func (r *readModels) Update(ctx context.Context, ref carillon.ModelRef, durabili
 	if err != nil {
 		return err
 	}
-	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted})
-	if err != nil {
-		return ended(ctx, err)
-	}
-	u := &update{ctx: ctx, store: s, tx: tx, session: session, ref: ref}
+	u := &update{ctx: ctx, store: s, session: session, ref: ref}
 	finished := false
 	defer func() {
 		if finished {
@@ -48,9 +44,9 @@ func (r *readModels) Update(ctx context.Context, ref carillon.ModelRef, durabili
 		}
 		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackLimit)
 		defer cancel()
-		_ = tx.Rollback(limited) // a connection that fails here is not used again
+		_ = u.tx.Rollback(limited) // a connection that fails here is not used again
 	}()
-	if err := u.open(durability); err != nil {
+	if err := u.begin(conn, durability); err != nil {
 		return ended(ctx, err)
 	}
 	if err := fn(u); err != nil {
@@ -59,16 +55,13 @@ func (r *readModels) Update(ctx context.Context, ref carillon.ModelRef, durabili
 		}
 		return ended(ctx, err)
 	}
-	if err := u.flush(); err != nil {
-		return ended(ctx, err)
-	}
-	finished = true
-	if err := tx.Commit(ctx); err != nil {
-		if undecided(err) {
+	if unknown, err := u.commit(); err != nil {
+		if unknown {
 			return fmt.Errorf("%w: %w", carillon.ErrOutcomeUnknown, err)
 		}
 		return ended(ctx, err)
 	}
+	finished = true
 	s.hub.Announce(u.published)
 	s.pruneReceipts(ctx, conn, u.received)
 	return nil

@@ -125,7 +125,8 @@ func (s *Store) appendShort(ctx context.Context, appends []carillon.Append, numb
 	if !ok || !s.attempts.short() {
 		return nil, nil
 	}
-	text, arguments := loneAppend, []any(nil)
+	var arguments []any
+	text := loneAppend
 	if p.events == 1 {
 		arguments = s.loneArguments(number, &appends[0])
 	} else {

@@ -206,13 +206,46 @@ func TestUnknownOutcomeOfATransactionThatPublishes(t *testing.T) {
 	store, broker := openTopics(t, through, backends.Schema(t, direct), carillon.Topic{Name: "things", Subscriptions: []string{"all"}, Partitions: 1})
 	joined := subscribe(t, broker, 30*time.Second)
 	err := store.ReadModels().Update(t.Context(), carillon.ModelRef{Name: "m"}, carillon.Flushed, func(tx carillon.ReadModelTx) error {
-		p.breakAt("commit\x00", dropAnswer) // not what sets synchronous_commit
+		p.breakAt("note 0.", dropAnswer) // in the request that commits
 		return tx.(carillon.OutboxTx).Publish("things", notes(3))
 	})
 	if !errors.Is(err, carillon.ErrOutcomeUnknown) {
 		t.Fatalf("the update says %v, want %v", err, carillon.ErrOutcomeUnknown)
 	}
 	receive(t, joined, 3)
+}
+
+// A topic becomes full that a process knows as one without a limit. A transaction that publishes to it does not commit.
+func TestTransactionThatPublishesToATopicThatBecomesFull(t *testing.T) {
+	t.Parallel()
+	url := backends.Variable(t, backends.Postgres)
+	schema := backends.Schema(t, url)
+	things := carillon.Topic{Name: "things", Subscriptions: []string{"all"}, Partitions: 1}
+	store, broker := openTopics(t, url, schema, things)
+	publish := func(count int) error {
+		return store.ReadModels().Update(t.Context(), carillon.ModelRef{Name: "m"}, carillon.Flushed, func(tx carillon.ReadModelTx) error {
+			put := tx.Put([]carillon.Row{{Key: "k", Value: fmt.Append(nil, count)}})
+			return errors.Join(put, tx.(carillon.OutboxTx).Publish("things", notes(count)))
+		})
+	}
+	if err := publish(1); err != nil {
+		t.Fatal(err)
+	}
+	things.Limit = 3
+	_, other := openTopics(t, url, schema)
+	if err := other.Declare(t.Context(), things); err != nil {
+		t.Fatal(err)
+	}
+	if err := publish(3); !errors.Is(err, carillon.ErrTopicFull) {
+		t.Fatalf("the update says %v, want %v", err, carillon.ErrTopicFull)
+	}
+	if err := publish(2); err != nil {
+		t.Fatalf("what has room: %v", err)
+	}
+	receive(t, subscribe(t, broker, 30*time.Second), 3)
+	if row, _, err := store.ReadModels().Row(t.Context(), carillon.ModelRef{Name: "m"}, "k"); err != nil || string(row.Value) != "2" {
+		t.Errorf("the row is %q, %v, want that of the last transaction", row.Value, err)
+	}
 }
 
 // Messages stay until every subscription has had them, or until they are older than the topic's retention; receipts until they are older

@@ -86,7 +86,7 @@ func TestVersionsBesideAnotherProcess(t *testing.T) {
 		for i := range appends {
 			appends[i].Expect = carillon.Exactly(version)
 		}
-		from := carillon.Log(s.Log())
+		from := s.Log()
 		if version == 2 {
 			from = other.Log()
 		}

@@ -100,13 +100,22 @@ func (m frailModels) Update(ctx context.Context, ref carillon.ModelRef, d carill
 	return err
 }
 
-// commits tells when a transaction in which messages are handled has written everything, rows of the outbox too, and commits.
+// commits tells when a transaction in which messages are handled commits, which it does with what it writes, rows of the outbox too.
 type commits struct{ points *processes.Fuse }
 
-func (c commits) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
-	if data.SQL == "commit" && ctx.Value(handling{}) != nil {
+func (c commits) TraceBatchStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceBatchStartData) context.Context {
+	queries := data.Batch.QueuedQueries
+	if ctx.Value(handling{}) != nil && len(queries) > 0 && queries[len(queries)-1].SQL == "COMMIT" {
 		c.points.At("before commit")
 	}
+	return ctx
+}
+
+func (commits) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
+
+func (commits) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
+
+func (commits) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
 	return ctx
 }
 
