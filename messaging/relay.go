@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/carillon-go/carillon"
@@ -12,15 +14,19 @@ import (
 const (
 	// relayName is the subscription the relay has in the store's topics.
 	relayName = "relay"
-	// relayBatch is how many messages go to the broker in one call.
+	// relayBatch is how many messages go to the broker in one call, at most, and relayLanes how many calls are under way.
 	relayBatch = 512
+	relayLanes = 2
+	// relayUnsettled is how many messages are read and not settled, at most: it bounds the memory that a relay takes.
+	relayUnsettled = relayLanes * relayBatch
 	// firstPause and lastPause bound the wait between tries of what fails; it doubles from one to the other.
 	firstPause = 100 * time.Millisecond
 	lastPause  = 10 * time.Second
 )
 
 // relay passes on to the broker what a topic of the store holds, and settles it when the broker has confirmed it: at least once, in order
-// for each key. The store's topic shares its partitions out among the relays of all processes.
+// for each key. The keys are spread over lanes, so that one is being confirmed while another is being written, and more is read
+// meanwhile. The store's topic shares its partitions out among the relays of all processes.
 type relay struct {
 	engine *Engine
 	topic  string
@@ -38,17 +44,60 @@ func (r *relay) run(ctx context.Context) {
 
 // pass passes messages on until something fails.
 func (r *relay) pass(ctx context.Context) error {
-	kept, err := r.engine.outbox.Subscribe(ctx, r.topic, relayName, carillon.SubscribeOptions{Consumer: relayName, MaxUnsettled: 2 * relayBatch})
+	kept, err := r.engine.outbox.Subscribe(ctx, r.topic, relayName, carillon.SubscribeOptions{
+		Consumer: relayName, MaxUnsettled: relayUnsettled,
+	})
 	if err != nil {
 		return err
 	}
+	passing, end := context.WithCancelCause(ctx)
+	var lanes [relayLanes]chan []carillon.Delivery
+	var running sync.WaitGroup
+	for i := range lanes {
+		lanes[i] = make(chan []carillon.Delivery, relayUnsettled) // there is room for all that can wait
+		running.Go(func() {
+			for waiting := range lanes[i] {
+				for len(waiting) < relayBatch && len(lanes[i]) > 0 {
+					waiting = append(waiting, <-lanes[i]...)
+				}
+				for batch := range slices.Chunk(waiting, relayBatch) {
+					if passing.Err() != nil { // nothing goes out behind what failed
+						break
+					}
+					if err := r.hand(passing, kept, batch); err != nil {
+						end(err)
+					}
+				}
+			}
+		})
+	}
+	end(r.feed(passing, kept, &lanes))
+	for _, lane := range lanes {
+		close(lane)
+	}
+	running.Wait()
+	return errors.Join(context.Cause(passing), kept.Close())
+}
+
+// feed hands what it receives to the lanes until something fails. A key is always in the same.
+func (r *relay) feed(ctx context.Context, kept carillon.Subscription, lanes *[relayLanes]chan []carillon.Delivery) error {
 	for {
-		deliveries, err := kept.Receive(ctx, relayBatch)
-		if err == nil {
-			err = r.hand(ctx, kept, deliveries)
-		}
+		deliveries, err := kept.Receive(ctx, relayLanes*relayBatch)
 		if err != nil {
-			return errors.Join(err, kept.Close())
+			return err
+		}
+		var parts [relayLanes][]carillon.Delivery
+		for i := range deliveries {
+			lane := i % relayLanes
+			if key := deliveries[i].Message.Key; key != "" {
+				lane = carillon.Partition(key, relayLanes)
+			}
+			parts[lane] = append(parts[lane], deliveries[i])
+		}
+		for lane, part := range parts {
+			if len(part) > 0 {
+				lanes[lane] <- part
+			}
 		}
 	}
 }
