@@ -33,6 +33,7 @@ func (s *subscription) join(ctx context.Context) error {
 		_ = watcher.Stop()
 		return s.closedError()
 	}
+	s.running.Go(s.read)
 	s.running.Go(s.manage)
 	s.running.Go(s.keep)
 	s.running.Go(func() { s.watch(watcher) })

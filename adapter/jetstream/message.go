@@ -100,12 +100,12 @@ func attributeOf(name string) string {
 	return strings.ToLower(name[len(attributePrefix):])
 }
 
-// sequences reads a message's places in its stream and in its consumer from the reply subject that the server gives it:
+// sequences reads a message's consumer and its places in the stream and for the consumer from the reply subject that the server gives it:
 // $JS.ACK.<stream>.<consumer>.<delivered>.<stream sequence>.<consumer sequence>.<time>.<pending>, with two more tokens before the
 // stream's name in some networks.
-func sequences(reply string) (stream, consumer uint64, ok bool) {
+func sequences(reply string) (consumer string, sequence, place uint64, ok bool) {
 	if !strings.HasPrefix(reply, "$JS.ACK.") {
-		return 0, 0, false
+		return "", 0, 0, false
 	}
 	tokens := [16]string{}
 	n := 0
@@ -121,9 +121,9 @@ func sequences(reply string) (stream, consumer uint64, ok bool) {
 		at = 7
 	}
 	if n < at+4 {
-		return 0, 0, false
+		return "", 0, 0, false
 	}
-	return number(tokens[at]), number(tokens[at+1]), true
+	return tokens[at-2], number(tokens[at]), number(tokens[at+1]), true
 }
 
 func number(digits string) uint64 {

@@ -16,10 +16,10 @@ type partition struct {
 	draining time.Time // when others may have it, once nothing is unsettled; zero when it stays
 	reader   *reader
 
-	buffer   []arrival // read and not handed out
-	received uint64    // the last message that was read
-	last     uint64    // the last one handed out
-	count    int64     // how many were
+	buffer   queue  // read and not handed out
+	received uint64 // the last message that was read
+	last     uint64 // the last one handed out
+	count    int64  // how many were
 
 	first, newest *entry // the unsettled, in order
 	unsettled     int64
@@ -30,6 +30,33 @@ type arrival struct {
 	sequence uint64
 	settled  bool // by an earlier owner
 	message  carillon.Message
+}
+
+// queue holds arrivals in order. It keeps its memory, which what is asked for bounds.
+type queue struct {
+	items []arrival
+	head  int
+}
+
+func (q *queue) len() int { return len(q.items) - q.head }
+
+func (q *queue) push(a *arrived, settled bool) {
+	if q.head > 0 && len(q.items) == cap(q.items) { // make room in front
+		n := copy(q.items, q.items[q.head:])
+		clear(q.items[n:])
+		q.items, q.head = q.items[:n], 0
+	}
+	q.items = append(q.items, arrival{a.sequence, settled, a.message})
+}
+
+// first returns up to n arrivals, which are good until drop.
+func (q *queue) first(n int) []arrival { return q.items[q.head:][:min(n, q.len())] }
+
+func (q *queue) drop(n int) {
+	clear(q.items[q.head : q.head+n])
+	if q.head += n; q.head == len(q.items) {
+		q.items, q.head = q.items[:0], 0
+	}
 }
 
 // entry is a delivery that is not settled.
@@ -52,9 +79,10 @@ func newPartition(number int, revision uint64, base position) *partition {
 // take hands out at most limit messages.
 func (p *partition) take(deliveries []carillon.Delivery, limit int, deadline time.Time) []carillon.Delivery {
 	n := 0
-	for n < len(p.buffer) && limit > 0 {
-		a := p.buffer[n]
-		p.buffer[n] = arrival{}
+	waiting := p.buffer.first(p.buffer.len())
+	entries := make([]entry, min(limit, len(waiting)))
+	for n < len(waiting) && limit > 0 {
+		a := &waiting[n]
 		n++
 		before := p.last
 		p.last = a.sequence
@@ -62,7 +90,9 @@ func (p *partition) take(deliveries []carillon.Delivery, limit int, deadline tim
 		if a.settled {
 			continue
 		}
-		e := &entry{partition: p, sequence: a.sequence, before: before, index: p.count, deadline: deadline, previous: p.newest}
+		e := &entries[0]
+		entries = entries[1:]
+		*e = entry{partition: p, sequence: a.sequence, before: before, index: p.count, deadline: deadline, previous: p.newest}
 		if p.newest == nil {
 			p.first = e
 		} else {
@@ -75,10 +105,7 @@ func (p *partition) take(deliveries []carillon.Delivery, limit int, deadline tim
 			Message: a.message, Attempt: p.base.attempt(a.sequence), Lost: p.lost, Handle: e,
 		})
 	}
-	p.buffer = p.buffer[n:]
-	if len(p.buffer) == 0 {
-		p.buffer = nil
-	}
+	p.buffer.drop(n)
 	return deliveries
 }
 
@@ -109,7 +136,7 @@ func (p *partition) leave() {
 		return
 	}
 	p.gone = true
-	p.buffer = nil
+	p.buffer = queue{}
 	close(p.lost)
 }
 

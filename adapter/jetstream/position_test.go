@@ -17,7 +17,7 @@ func filled(base position, n int) *partition {
 	for i := range n {
 		sequence := uint64(10 * (i + 1))
 		if sequence > base.Floor {
-			p.buffer = append(p.buffer, arrival{sequence: sequence, settled: base.settled(sequence)})
+			p.buffer.push(&arrived{sequence: sequence}, base.settled(sequence))
 		}
 	}
 	return p

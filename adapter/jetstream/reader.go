@@ -36,8 +36,9 @@ type reader struct {
 	stop    chan struct{}
 	restart chan struct{}
 
-	consumer    string
-	inbox       *nats.Subscription
+	consumer    string // "" while there is none to read from
+	made        string // the last consumer, also when it is to be replaced
+	inbox       string
 	pull        string // subject of requests
 	delivered   uint64 // the consumer's own count
 	outstanding int    // asked for and not received
@@ -119,35 +120,27 @@ func (r *reader) open() error {
 	if err != nil {
 		return err
 	}
-	inbox := s.broker.conn.NewInbox()
-	subscribed, err := s.broker.conn.Subscribe(inbox, func(msg *nats.Msg) { r.receive(name, msg) })
-	if err != nil {
-		return err
-	}
-	_ = subscribed.SetPendingLimits(-1, -1) // what was asked for is bounded
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	select {
 	case <-r.restart: // meant the consumer before
 	default:
 	}
-	r.consumer, r.inbox, r.delivered, r.outstanding, r.heard = name, subscribed, 0, 0, time.Now()
+	s.readers[name] = r
+	r.consumer, r.made, r.inbox, r.delivered, r.outstanding, r.heard = name, name, s.arrivals.prefix+name, 0, 0, time.Now()
 	r.pull = jetstream.DefaultAPIPrefix + "CONSUMER.MSG.NEXT." + s.topic.stream + "." + name
 	r.ask()
 	return nil
 }
 
 func (r *reader) close() {
-	r.subscription.mu.Lock()
-	consumer, inbox := r.consumer, r.inbox
-	r.consumer, r.inbox, r.outstanding = "", nil, 0
-	r.subscription.mu.Unlock()
-	if inbox == nil {
-		return
-	}
-	_ = inbox.Unsubscribe()
-	conn := r.subscription.broker.conn
-	_ = conn.PublishRequest(jetstream.DefaultAPIPrefix+"CONSUMER.DELETE."+r.subscription.topic.stream+"."+consumer, inbox.Subject, nil)
+	s := r.subscription
+	s.mu.Lock()
+	consumer, inbox := r.made, r.inbox
+	delete(s.readers, consumer)
+	r.consumer, r.made, r.outstanding = "", "", 0
+	s.mu.Unlock()
+	_ = s.broker.conn.PublishRequest(jetstream.DefaultAPIPrefix+"CONSUMER.DELETE."+s.topic.stream+"."+consumer, inbox, nil)
 }
 
 // again replaces the consumer.
@@ -161,7 +154,7 @@ func (r *reader) again() {
 
 // ask requests as much as there is room for, once it is worth a request.
 func (r *reader) ask() {
-	room := r.capacity - len(r.partition.buffer) - r.outstanding
+	room := r.capacity - r.partition.buffer.len() - r.outstanding
 	if r.consumer == "" || r.partition.gone || room < (r.capacity+1)/2 {
 		return
 	}
@@ -176,44 +169,34 @@ func (r *reader) ask() {
 	if err != nil {
 		return
 	}
-	if s.broker.conn.PublishRequest(r.pull, r.inbox.Subject, request) == nil {
+	if s.broker.conn.PublishRequest(r.pull, r.inbox, request) == nil {
 		r.outstanding += room
 	} // otherwise the connection is gone, and a new one restarts the reader
 	r.heard = time.Now()
 }
 
-// receive takes what the server sends to the inbox of a consumer.
-func (r *reader) receive(consumer string, msg *nats.Msg) {
-	s := r.subscription
-	stream, place, ok := sequences(msg.Reply)
-	a := arrival{sequence: stream}
-	if ok {
-		a.settled = r.partition.base.settled(stream)
-		if !a.settled {
-			a.message = decode(msg, s.topic.stream, stream)
-		}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if r.consumer != consumer {
+// receive takes what has arrived for the reader.
+func (r *reader) receive(a *arrived) {
+	if r.consumer != a.consumer {
 		return
 	}
 	r.heard = time.Now()
 	switch {
-	case !ok:
-		r.status(msg)
-	case place != r.delivered+1: // one is missing
+	case !a.sent:
+		r.status(a.msg)
+	case a.place != r.delivered+1: // one is missing
 		r.again()
 	default:
 		r.delivered++
 		r.outstanding--
-		if r.partition.gone || stream <= r.partition.received {
+		p := r.partition
+		if p.gone || a.sequence <= p.received {
 			break
 		}
-		r.partition.received = stream
-		r.partition.buffer = append(r.partition.buffer, a)
+		p.received = a.sequence
+		p.buffer.push(a, p.base.settled(a.sequence))
 		r.ask()
-		s.signal()
+		r.subscription.signal()
 	}
 }
 

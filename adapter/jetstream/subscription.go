@@ -26,6 +26,8 @@ type subscription struct {
 	first   position // where the subscription began
 	log     *slog.Logger
 
+	arrivals arrivals
+
 	wake    chan struct{} // to Receive: there may be something
 	changed chan struct{} // to manage: there may be something to do
 	dirty   chan struct{} // to keep: there is something to write
@@ -39,6 +41,7 @@ type subscription struct {
 	closed    bool
 	group     *group
 	held      map[int]*partition
+	readers   map[string]*reader // by consumer
 	left      map[int]*partition // no longer held, and still ours in the bucket
 	turn      int                // the partition that Receive begins with
 	unsettled int64
@@ -78,13 +81,16 @@ func (b *broker) subscribe(ctx context.Context, name, subscriptionName string, o
 		log:  b.source.log.With(slog.String("topic", t.name), slog.String("subscription", subscriptionName)),
 		wake: make(chan struct{}, 1), changed: make(chan struct{}, 1), dirty: make(chan struct{}, 1), urgent: make(chan struct{}, 1), trim: make(chan struct{}, 1),
 		stop: make(chan struct{}), ended: make(chan struct{}),
-		group: newGroup(len(t.subjects)), held: make(map[int]*partition), left: make(map[int]*partition), received: time.Now(),
+		group: newGroup(len(t.subjects)), held: make(map[int]*partition), readers: make(map[string]*reader), left: make(map[int]*partition), received: time.Now(),
 	}
 	if s.options.Consumer == "" {
 		s.options.Consumer = s.member
 	}
-	if err := s.join(ctx); err != nil {
+	if err := s.listen(); err != nil {
 		return nil, err
+	}
+	if err := s.join(ctx); err != nil {
+		return nil, errors.Join(err, s.arrivals.inbox.Unsubscribe())
 	}
 	return s, nil
 }
@@ -167,16 +173,21 @@ func (s *subscription) take(limit int) ([]carillon.Delivery, error) {
 	if limit <= 0 {
 		return nil, nil
 	}
-	var deliveries []carillon.Delivery
+	waiting := 0
+	for _, p := range s.held {
+		waiting += p.buffer.len()
+	}
+	if waiting == 0 {
+		signal(s.dirty)
+		return nil, nil
+	}
+	deliveries := make([]carillon.Delivery, 0, min(limit, waiting))
 	n := len(s.topic.subjects)
 	s.turn = (s.turn + 1) % n
 	for i := range n {
 		p := s.held[(s.turn+i)%n]
-		if p == nil || len(p.buffer) == 0 || !p.draining.IsZero() {
+		if p == nil || p.buffer.len() == 0 || !p.draining.IsZero() {
 			continue
-		}
-		if deliveries == nil {
-			deliveries = make([]carillon.Delivery, 0, min(limit, len(p.buffer)))
 		}
 		if p.count == 0 { // what ends this process must be known to have been given to it
 			signal(s.urgent)
