@@ -29,6 +29,7 @@ type broker struct {
 	conn   *nats.Conn
 	js     jetstream.JetStream
 	bucket jetstream.KeyValue
+	fast   *fastBatches
 
 	mu            sync.Mutex
 	closed        bool
@@ -75,6 +76,7 @@ func (b *broker) connectionOptions(ctx context.Context) []nats.Option {
 			if err != nil {
 				log.Warn("connection to NATS lost", slog.Any("error", err))
 			}
+			b.disconnected()
 		}),
 		nats.ReconnectHandler(func(conn *nats.Conn) {
 			log.Info("connected to NATS again", slog.String("server", conn.ConnectedServerName()))
@@ -96,6 +98,13 @@ func (b *broker) prepare(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	fast, err := openFastBatches(b.conn)
+	if err != nil {
+		return err
+	}
+	b.mu.Lock()
+	b.fast = fast
+	b.mu.Unlock()
 	b.bucket, err = b.js.KeyValue(ctx, b.source.prefix)
 	if errors.Is(err, nats.ErrNoResponders) {
 		return fmt.Errorf("the server, or the account on it, has no JetStream: %w: %w", carillon.ErrUnsupported, err)
@@ -154,6 +163,16 @@ func (b *broker) bound(ctx context.Context, err error) error {
 		return fmt.Errorf("no answer within %v: %w: %w", b.source.timeout, carillon.ErrTimeout, carillon.ErrUnavailable)
 	}
 	return translate(err)
+}
+
+// disconnected ends the batches whose confirms will not come.
+func (b *broker) disconnected() {
+	b.mu.Lock()
+	fast := b.fast
+	b.mu.Unlock()
+	if fast != nil {
+		fast.failAll(nats.ErrDisconnected)
+	}
 }
 
 func (b *broker) reconnected() {

@@ -26,7 +26,9 @@
 // Messages are CloudEvents in binary mode: a header "ce-" and its name for each attribute, and the payload as it is.
 // Whatever else is published to a topic's subjects is delivered as a document of the type [Unreadable].
 //
-// Several messages published at once are one atomic batch of the server, flushed once, as soon as that is faster.
+// Several messages published at once are one atomic batch of the server, flushed once, as soon as that is faster. Where it flushes later
+// they are a fast batch, which is confirmed once, on a server from 2.14 on that is not in a cluster: the server takes them one after
+// another, and none behind one that it refuses.
 //
 // Servers before 2.12.7, and 2.13, are refused.
 package jetstream

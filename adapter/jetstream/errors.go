@@ -19,6 +19,8 @@ const (
 	codeBatchTooLarge  jetstream.ErrorCode = 10199
 	codeBatchDuplicate jetstream.ErrorCode = 10201
 	codeBatchesTooMany jetstream.ErrorCode = 10210
+	codeFastDisabled   jetstream.ErrorCode = 10205
+	codeFastTooMany    jetstream.ErrorCode = 10211
 )
 
 func unsafe(format string, args ...any) error {
@@ -72,7 +74,7 @@ func isOneByOne(err error) bool {
 		return false
 	}
 	switch api.ErrorCode {
-	case codeBatchDisabled, codeBatchDuplicate, codeBatchTooLarge, codeBatchesTooMany:
+	case codeBatchDisabled, codeBatchDuplicate, codeBatchTooLarge, codeBatchesTooMany, codeFastDisabled, codeFastTooMany:
 		return true
 	default:
 		return isFull(err)

@@ -23,19 +23,66 @@ const (
 	headerContentType = "content-type"
 )
 
-// encode writes a message in binary mode.
-func encode(subject string, m *carillon.Message) *nats.Msg {
-	values := make([]string, 0, 12) // one array for all values
-	header := make(nats.Header, 12)
-	set := func(name, value string) {
-		values = append(values, value)
-		header[name] = values[len(values)-1 : len(values) : len(values)]
-	}
-	set(nats.MsgIdHdr, cloudevents.Escape(m.ID))
+// encoder writes messages in binary mode, each in place of the one before it: the client keeps none that it has sent.
+type encoder struct {
+	msg    nats.Msg
+	values []string // one array for all values
+}
+
+func newEncoder() *encoder {
+	return &encoder{msg: nats.Msg{Header: make(nats.Header, 16)}, values: make([]string, 0, 16)}
+}
+
+// encode writes a message. It is good until the next call.
+func (e *encoder) encode(subject string, m *carillon.Message) *nats.Msg {
+	clear(e.msg.Header)
+	e.values = e.values[:0]
+	e.msg.Subject, e.msg.Data = subject, m.Payload
+	e.set(nats.MsgIdHdr, cloudevents.Escape(m.ID))
 	for name, value := range cloudevents.Attributes(m) {
-		set(attributePrefix+name, cloudevents.Escape(value))
+		e.set(headerName(name), cloudevents.Escape(value))
 	}
-	return &nats.Msg{Subject: subject, Header: header, Data: m.Payload}
+	return &e.msg
+}
+
+func (e *encoder) set(name, value string) {
+	e.values = append(e.values, value)
+	e.msg.Header[name] = e.values[len(e.values)-1 : len(e.values) : len(e.values)]
+}
+
+// encode writes a message in binary mode.
+func encode(subject string, m *carillon.Message) *nats.Msg { return newEncoder().encode(subject, m) }
+
+// headerName returns the header of an attribute, without making text for the known ones.
+func headerName(attribute string) string {
+	switch attribute {
+	case "specversion":
+		return attributePrefix + "specversion"
+	case "id":
+		return attributePrefix + "id"
+	case "source":
+		return attributePrefix + "source"
+	case "type":
+		return attributePrefix + "type"
+	case "time":
+		return attributePrefix + "time"
+	case "datacontenttype":
+		return attributePrefix + "datacontenttype"
+	case "kind":
+		return attributePrefix + "kind"
+	case "partitionkey":
+		return attributePrefix + "partitionkey"
+	case "correlationid":
+		return attributePrefix + "correlationid"
+	case "causationid":
+		return attributePrefix + "causationid"
+	case "traceparent":
+		return attributePrefix + "traceparent"
+	case "tracestate":
+		return attributePrefix + "tracestate"
+	default:
+		return attributePrefix + attribute
+	}
 }
 
 // decode reads a message of either mode. It never fails: what cannot be read is an [Unreadable].

@@ -21,10 +21,12 @@ const (
 	headerBatchCommit = "Nats-Batch-Commit"
 
 	// atomicMost is how many messages and bytes one atomic batch takes.
-	atomicMost      = 500
+	atomicMost      = 512
 	atomicMostBytes = 4 << 20
 	// atomicFrom is from how many messages on a batch, which has a cost of its own, beats a flush for each message.
 	atomicFrom = 24
+	// headerUsual is roughly what a message's headers take.
+	headerUsual = 512
 	// wavesMost is how many messages of a key, each waiting for the one before it, are still faster than a batch.
 	wavesMost = 8
 )
@@ -34,7 +36,8 @@ type publication struct {
 	broker   *broker
 	topic    topic
 	messages []carillon.Message
-	encoded  []*nats.Msg
+	subjects []string // of the messages
+	encoder  *encoder
 	failed   []int // indexes, not sorted
 	cause    error
 }
@@ -55,7 +58,7 @@ func (b *broker) Publish(ctx context.Context, topic string, messages []carillon.
 		return carillon.Unconfirmed(0, len(messages), fmt.Errorf("topic %s: %w", topic, b.bound(ctx, err)))
 	}
 	p := publication{broker: b, topic: t, messages: messages}
-	if err := p.encode(); err != nil {
+	if err := p.check(); err != nil {
 		return carillon.Unconfirmed(0, len(messages), err)
 	}
 	p.publish(bounded)
@@ -69,20 +72,33 @@ func (b *broker) Publish(ctx context.Context, topic string, messages []carillon.
 	return &carillon.PublishError{Unconfirmed: p.failed, Cause: fmt.Errorf("topic %s: %w", topic, b.bound(ctx, p.cause))}
 }
 
-// encode writes all messages before the first is sent.
-func (p *publication) encode() error {
+// check finds where the messages belong, and refuses those that are too large before the first is sent.
+func (p *publication) check() error {
 	most, room := p.broker.Capabilities().MaxPayload, int(p.broker.conn.MaxPayload())
-	p.encoded = make([]*nats.Msg, len(p.messages))
+	p.subjects, p.encoder = make([]string, len(p.messages)), newEncoder()
 	for i := range p.messages {
 		m := &p.messages[i]
-		msg := encode(p.topic.subjects[p.partition(m)], m)
-		if len(m.Payload) > most || msg.Size() > room {
-			return fmt.Errorf("%s %q takes %d bytes with its headers, the server takes %d, %d of them payload: %w", m.Kind, m.Type, msg.Size(),
+		p.subjects[i] = p.topic.subjects[p.partition(m)]
+		if len(m.Payload) <= most && smallHeaders(m) {
+			continue
+		}
+		if size := p.message(i).Size(); len(m.Payload) > most || size > room {
+			return fmt.Errorf("%s %q takes %d bytes with its headers, the server takes %d, %d of them payload: %w", m.Kind, m.Type, size,
 				room, most, carillon.ErrTooLarge)
 		}
-		p.encoded[i] = msg
 	}
 	return nil
+}
+
+// smallHeaders reports whether a message's headers need not be written to know that they are not too large.
+func smallHeaders(m *carillon.Message) bool {
+	return len(m.Headers) == 0 && len(m.Tags) == 0 && 4*(2*len(m.ID)+len(m.Type)+len(m.Key)+len(m.CorrelationID)+len(m.CausationID)+
+		len(m.TraceParent)+len(m.TraceState)+len(m.Tenant)+len(m.ContentType)) < headerRoom/2
+}
+
+// message is good until the next call.
+func (p *publication) message(i int) *nats.Msg {
+	return p.encoder.encode(p.subjects[i], &p.messages[i])
 }
 
 func (p *publication) partition(m *carillon.Message) int {
@@ -142,7 +158,7 @@ func (p *publication) inBatches() bool {
 func (p *publication) batch(indexes []int) int {
 	size := 0
 	for n, i := range indexes {
-		size += p.encoded[i].Size()
+		size += len(p.messages[i].Payload) + headerUsual
 		if n == atomicMost || n > 0 && size > atomicMostBytes {
 			return n
 		}
@@ -164,22 +180,17 @@ func (p *publication) publishAtomically(ctx context.Context, indexes []int) erro
 	var answer *nats.Msg
 	var err error
 	for place, i := range indexes {
-		msg := p.encoded[i]
-		msg.Header[headerBatch] = []string{id}
-		msg.Header[headerBatchPlace] = []string{strconv.Itoa(place + 1)}
+		msg := p.message(i)
+		p.encoder.set(headerBatch, id)
+		p.encoder.set(headerBatchPlace, strconv.Itoa(place+1))
 		if place < len(indexes)-1 {
 			err = p.broker.conn.PublishMsg(msg)
 		} else {
-			msg.Header[headerBatchCommit] = []string{"1"}
+			p.encoder.set(headerBatchCommit, "1")
 			answer, err = p.broker.conn.RequestMsgWithContext(ctx, msg)
 		}
 		if err != nil {
 			break
-		}
-	}
-	for _, i := range indexes {
-		for _, name := range []string{headerBatch, headerBatchPlace, headerBatchCommit} {
-			delete(p.encoded[i].Header, name)
 		}
 	}
 	if err == nil {
@@ -213,7 +224,7 @@ func confirmed(answer *nats.Msg, n int) error {
 // publishInWaves sends messages without waiting, but for those of a key: each waits for the one before it.
 func (p *publication) publishInWaves(ctx context.Context, indexes []int) {
 	if len(indexes) == 1 {
-		if _, err := p.broker.js.PublishMsg(ctx, p.encoded[indexes[0]]); err != nil {
+		if _, err := p.broker.js.PublishMsg(ctx, p.message(indexes[0])); err != nil {
 			p.fail(err, indexes[0])
 		}
 		return
@@ -241,15 +252,32 @@ func (p *publication) publishInWaves(ctx context.Context, indexes []int) {
 	}
 }
 
-// publishWave sends messages, waits for all confirms, and returns those that have none.
+// publishWave sends messages without a key in common, waits for all confirms, and returns those that have none.
 func (p *publication) publishWave(ctx context.Context, wave []int) (failed []int) {
+	for p.topic.fast && len(wave) >= fastFrom {
+		n := min(len(wave), fastMost)
+		confirmed, err := p.broker.fast.publish(ctx, n, func(i int) *nats.Msg { return p.message(wave[i]) })
+		if isOneByOne(err) && !isFull(err) {
+			break
+		}
+		if confirmed < n {
+			p.fail(err, wave[confirmed:]...)
+			return wave[confirmed:]
+		}
+		wave = wave[n:]
+	}
+	return p.publishEach(ctx, wave)
+}
+
+// publishEach sends messages that are confirmed one by one.
+func (p *publication) publishEach(ctx context.Context, wave []int) (failed []int) {
 	futures := make([]jetstream.PubAckFuture, len(wave))
 	fail := func(i int, err error) {
 		p.fail(err, i)
 		failed = append(failed, i)
 	}
 	for n, i := range wave {
-		future, err := p.broker.js.PublishMsgAsync(p.encoded[i], jetstream.WithStallWait(p.broker.source.timeout))
+		future, err := p.broker.js.PublishMsgAsync(encode(p.subjects[i], &p.messages[i]), jetstream.WithStallWait(p.broker.source.timeout))
 		if err != nil {
 			fail(i, err)
 			continue

@@ -8,16 +8,20 @@ import (
 
 // checkVersion refuses servers that lose messages, or let in whom they should not.
 func checkVersion(version string) error {
-	var major, minor, patch int
-	if n, _ := fmt.Sscanf(version, "%d.%d.%d", &major, &minor, &patch); n < 3 {
-		return unsafe("the server's version %q is none: use 2.14.0 or later", version)
-	}
+	major, minor, patch, ok := parseVersion(version)
 	switch {
+	case !ok:
+		return unsafe("the server's version %q is none: use 2.14.0 or later", version)
 	case major > 2, major == 2 && minor >= 14, major == 2 && minor == 12 && patch >= 7:
 		return nil
 	default:
 		return unsafe("server %s: update it to 2.12.7, or to 2.14.0 or later", version)
 	}
+}
+
+func parseVersion(version string) (major, minor, patch int, ok bool) {
+	n, _ := fmt.Sscanf(version, "%d.%d.%d", &major, &minor, &patch)
+	return major, minor, patch, n == 3
 }
 
 // checkStream refuses a stream that loses what it has confirmed.

@@ -20,6 +20,7 @@ type topic struct {
 	name, stream string
 	subjects     []string // of each partition
 	limited      bool
+	fast         bool // takes fast batches
 	replicas     int
 }
 
@@ -80,7 +81,7 @@ func (b *broker) streamConfig(t carillon.Topic) jetstream.StreamConfig {
 		Name: streamName(b.source.prefix, t.Name), Description: "Carillon: topic " + t.Name,
 		Subjects: []string{subjects(b.source.prefix, t.Name)}, Storage: jetstream.FileStorage, Replicas: b.source.replicas,
 		Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardOld, MaxAge: t.Retention,
-		Duplicates: min(b.source.duplicates, t.Retention), AllowDirect: true, AllowAtomicPublish: true, MaxMsgs: -1,
+		Duplicates: min(b.source.duplicates, t.Retention), AllowDirect: true, AllowAtomicPublish: true, AllowBatchPublish: b.takesFastBatches(), MaxMsgs: -1,
 		Metadata: map[string]string{metadataPartitions: strconv.Itoa(t.Partitions)},
 	}
 	if t.Limit > 0 {
@@ -104,7 +105,8 @@ func (b *broker) adapt(ctx context.Context, t carillon.Topic, wanted jetstream.S
 		return nil, fmt.Errorf("it has %d partitions, not %d: %w", len(there.subjects), t.Partitions, carillon.ErrConflict)
 	}
 	keeps := config.MaxAge == 0 || config.MaxAge >= wanted.MaxAge
-	if keeps && (t.Limit == 0 || config.MaxMsgs == t.Limit && there.limited) && config.AllowAtomicPublish {
+	if keeps && (t.Limit == 0 || config.MaxMsgs == t.Limit && there.limited) && config.AllowAtomicPublish &&
+		(config.AllowBatchPublish || !wanted.AllowBatchPublish) {
 		return stream, nil
 	}
 	if !keeps {
@@ -113,7 +115,7 @@ func (b *broker) adapt(ctx context.Context, t carillon.Topic, wanted jetstream.S
 	if t.Limit > 0 {
 		config.Discard, config.MaxMsgs = jetstream.DiscardNew, t.Limit
 	}
-	config.AllowAtomicPublish = true
+	config.AllowAtomicPublish, config.AllowBatchPublish = true, config.AllowBatchPublish || wanted.AllowBatchPublish
 	return b.js.UpdateStream(ctx, config)
 }
 
@@ -127,7 +129,7 @@ func known(name string, config jetstream.StreamConfig) (topic, error) {
 		return topic{}, fmt.Errorf("stream %s is not one that Carillon made: %w", config.Name, carillon.ErrConflict)
 	}
 	base := config.Subjects[0][:len(config.Subjects[0])-1]
-	t := topic{name: name, stream: config.Name, limited: config.Discard == jetstream.DiscardNew, replicas: config.Replicas}
+	t := topic{name: name, stream: config.Name, limited: config.Discard == jetstream.DiscardNew, fast: config.AllowBatchPublish, replicas: config.Replicas}
 	for partition := range n {
 		t.subjects = append(t.subjects, base+strconv.Itoa(partition))
 	}
