@@ -16,8 +16,9 @@ const (
 	// payload is how many bytes of payload a message has here, and burst how many messages a call.
 	payload = 4 << 10
 	burst   = 250
-	// bursts is how many go through each outbox while nobody can be reached, before the measure and again within it.
-	bursts = 10
+	// bursts is how many go through each outbox while nobody can be reached, before the measure and again within it. They are more than
+	// what a store keeps of its newest messages, and a relay of its oldest, together.
+	bursts = 20
 	// publishers is how many callers of each port there are.
 	publishers = 4
 	// mostHeap is how much more memory may be in use after the measure.
