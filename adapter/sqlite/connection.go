@@ -14,6 +14,10 @@ const maxStatements = 256
 type connection struct {
 	*sqlite3.Conn
 	statements map[string]*sqlite3.Stmt
+
+	// memory that a [collector] uses again
+	text []byte
+	ends []textEnds
 }
 
 // newConnection keeps query plans stable: without that, SQLite prepares a statement again whenever a bound range changes.

@@ -131,11 +131,16 @@ type textEnds struct{ id, metadata, stream int }
 var errFull = errors.New("page full")
 
 func (c *collector) collect(text string, bind func(*sqlite3.Stmt) error) error {
+	c.text, c.ends = c.conn.text, c.conn.ends
 	err := c.conn.query(text, bind, c.add)
-	if err != nil && !errors.Is(err, errFull) {
-		return err
+	if errors.Is(err, errFull) {
+		err = nil
 	}
-	return c.settle()
+	if err == nil {
+		err = c.settle()
+	}
+	c.conn.text, c.conn.ends = c.text[:0], c.ends[:0]
+	return err
 }
 
 // stream collects the next events of a stream.
