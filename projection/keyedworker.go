@@ -19,7 +19,7 @@ const (
 	// commitRows and commitEvery bound what is put off while there is history to go through: a row that changes in every batch is
 	// written once.
 	commitRows  = 2000
-	commitEvery = 250 * time.Millisecond
+	commitEvery = time.Second
 	// shadowEvery is commitEvery of a shadow, which nobody reads, and which begins anew when its process ends.
 	shadowEvery = 2 * time.Second
 )
