@@ -50,7 +50,7 @@ func (l *eventLog) Append(ctx context.Context, appends []carillon.Append) ([]car
 	switch {
 	case err == nil:
 		s.attempts.settled(givenUp)
-		s.versions.learn(appends, verdicts)
+		s.window.learn(appends, verdicts)
 		return verdicts, nil
 	case undecided(err):
 		s.attempts.giveUp(number)

@@ -22,8 +22,8 @@ const (
 			RETURNING head)
 		INSERT INTO {{schema}}.events (position, version, time, type, stream, id, metadata, payload)
 		SELECT head, $4 + 1, $5, $6, $3, $7, $8, $9 FROM next RETURNING position`
-	// plainAppend appends many events to streams that have the versions $5 says, if the log's head is $13 or that is -1.
-	plainAppend = `WITH next AS (
+	// writeBatch writes many events to streams that have the versions $5 says, if the log's head is $13 or that is -1.
+	writeBatch = `WITH next AS (
 			UPDATE {{schema}}.log SET head = head + $3
 			WHERE (head, givenup) = (SELECT l.head, l.givenup FROM {{schema}}.log l) AND ($13 < 0 OR head = $13)
 				AND NOT EXISTS (SELECT FROM {{schema}}.givenup g WHERE g.session = $1 AND g.number = $2)
@@ -32,19 +32,26 @@ const (
 			RETURNING head - $3 AS before),
 		written AS (
 			INSERT INTO {{schema}}.events (position, version, time, type, stream, id, metadata, payload)
-			SELECT next.before + n.place, n.version, n.time, n.type, n.stream, n.id, n.metadata, n.payload
+			SELECT next.before + n.place, nullif(n.version, 0), n.time, n.type, nullif(n.stream, ''), n.id, n.metadata, n.payload
 			FROM next, unnest($6::bigint[], $7::bigint[], $8::integer[], $9::text[], $10::bytea[], $11::bytea[], $12::bytea[]) WITH ORDINALITY
-				n (version, time, type, stream, id, metadata, payload, place))
+				n (version, time, type, stream, id, metadata, payload, place))`
+	// plainAppend appends events without tags, and taggedAppend those with.
+	plainAppend  = writeBatch + " SELECT before + 1 FROM next"
+	taggedAppend = writeBatch + `, tagged AS (
+			INSERT INTO {{schema}}.tags (tag, position, type)
+			SELECT t.tag, next.before + t.place, t.type FROM next, unnest($14::text[], $15::bigint[], $16::integer[]) t (tag, place, type))
 		SELECT before + 1 FROM next`
 )
 
-// plain lays out appends that the short statements can carry out: all go to streams of which they expect versions that follow on each
-// other, without tags, conditions and command ids.
+// plain lays out appends that the short statements can carry out: those to streams expect versions that follow on each other, no
+// condition concerns what goes before it, and there are no command ids.
 type plain struct {
-	streams  []string // each once
-	expected []int64  // their versions before the first append
-	next     map[string]int64
-	events   int
+	streams    []string // each once
+	expected   []int64  // their versions before the first append
+	next       map[string]int64
+	conditions []*carillon.Condition
+	events     int
+	tags       int
 }
 
 // layPlain returns the layout of appends; ok is false when the append function has to decide.
@@ -52,40 +59,69 @@ func layPlain(appends []carillon.Append) (p plain, ok bool) {
 	p = plain{streams: make([]string, 0, len(appends)), expected: make([]int64, 0, len(appends)), next: make(map[string]int64, len(appends))}
 	for i := range appends {
 		a := &appends[i]
-		expected, exact := a.Expect.Version()
-		if !exact || a.Stream == "" || a.Condition != nil || a.Command != nil || len(a.Events) == 0 {
+		if a.Command != nil || len(a.Events) == 0 || a.Stream != "" && !p.follows(a) {
 			return p, false
 		}
-		for j := range a.Events {
-			if len(a.Events[j].Tags) > 0 {
-				return p, false
-			}
+		if a.Condition != nil {
+			p.conditions = append(p.conditions, a.Condition)
 		}
-		version, again := p.next[a.Stream]
-		switch {
-		case !again:
-			p.streams, p.expected = append(p.streams, a.Stream), append(p.expected, expected)
-		case version != expected:
-			return p, false
-		}
-		p.next[a.Stream] = expected + int64(len(a.Events))
 		p.events += len(a.Events)
+		for j := range a.Events {
+			p.tags += len(a.Events[j].Tags)
+		}
 	}
-	return p, len(appends) > 0
+	return p, len(appends) > 0 && (len(p.conditions) == 0 || independent(appends))
 }
 
-// arguments are those of [plainAppend].
+// follows takes note of the version an append expects of its stream, and reports whether the appends before it lead there.
+func (p *plain) follows(a *carillon.Append) bool {
+	expected, exact := a.Expect.Version()
+	version, again := p.next[a.Stream]
+	if !exact || again && version != expected {
+		return false
+	}
+	if !again {
+		p.streams, p.expected = append(p.streams, a.Stream), append(p.expected, expected)
+	}
+	p.next[a.Stream] = expected + int64(len(a.Events))
+	return true
+}
+
+// independent reports that surely no append breaks the condition of a later one.
+func independent(appends []carillon.Append) bool {
+	var before lasts
+	for i := range appends {
+		condition := appends[i].Condition
+		if i > 0 && condition != nil && (len(condition.Query.Items) == 0 || !before.lacksAll(condition.Query.Items, 0)) {
+			return false
+		}
+		for j := range appends[i].Events {
+			before.note(&appends[i].Events[j], 1)
+		}
+	}
+	return true
+}
+
+// lone reports whether an append is one for [loneAppend].
+func lone(appends []carillon.Append, p *plain) bool {
+	return p.events == 1 && p.tags == 0 && len(p.conditions) == 0 && appends[0].Stream != ""
+}
+
+// arguments are those of [plainAppend], and with tags those of [taggedAppend].
 func (p *plain) arguments(s *Store, number int64, head carillon.Position, appends []carillon.Append) []any {
 	versions, times, types := make([]int64, 0, p.events), make([]int64, 0, p.events), make([]int32, 0, p.events)
 	streams := make([]string, 0, p.events)
 	ids, metadata, payloads := make([][]byte, 0, p.events), make([][]byte, 0, p.events), make([][]byte, 0, p.events)
+	tags, places, tagTypes := make([]string, 0, p.tags), make([]int64, 0, p.tags), make([]int32, 0, p.tags)
 	buffer := make([]byte, 0, p.events*storedRoom)
 	for i := range appends {
 		a := &appends[i]
 		version, _ := a.Expect.Version()
 		for j := range a.Events {
 			event := &a.Events[j]
-			version++
+			if a.Stream != "" {
+				version++
+			}
 			versions, times, types = append(versions, version), append(times, event.Time.UnixMicro()), append(types, s.names.id(event.Type))
 			start := len(buffer)
 			buffer = appendStoredID(buffer, event.ID)
@@ -98,9 +134,16 @@ func (p *plain) arguments(s *Store, number int64, head carillon.Position, append
 				metadata = append(metadata, nil)
 			}
 			payloads = append(payloads, filled(event.Payload))
+			for _, tag := range event.Tags {
+				tags, places, tagTypes = append(tags, string(tag)), append(places, int64(len(ids))), append(tagTypes, types[len(types)-1])
+			}
 		}
 	}
-	return []any{s.session, number, int64(p.events), p.streams, p.expected, versions, times, types, streams, ids, metadata, payloads, int64(head)}
+	arguments := []any{s.session, number, int64(p.events), p.streams, p.expected, versions, times, types, streams, ids, metadata, payloads, int64(head)}
+	if p.tags > 0 {
+		arguments = append(arguments, tags, places, tagTypes)
+	}
+	return arguments
 }
 
 // storedRoom is about how much the id and the metadata of an event take.
@@ -127,14 +170,17 @@ func (s *Store) appendShort(ctx context.Context, appends []carillon.Append, numb
 	}
 	var arguments []any
 	text := loneAppend
-	if p.events == 1 {
+	if lone(appends, &p) {
 		arguments = s.loneArguments(number, &appends[0])
 	} else {
-		head, ok := s.versions.check(&p)
+		head, ok := s.window.check(&p)
 		if !ok {
 			return nil, nil
 		}
-		text, arguments = plainAppend, p.arguments(s, number, head, appends)
+		if text = plainAppend; p.tags > 0 {
+			text = taggedAppend
+		}
+		arguments = p.arguments(s, number, head, appends)
 	}
 	var first carillon.Position
 	err := s.call(ctx, text, arguments, func(rows pgx.Rows) error {

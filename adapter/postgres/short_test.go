@@ -108,6 +108,16 @@ func TestLayPlain(t *testing.T) {
 		change(&a)
 		return a
 	}
+	streamless := func(a *carillon.Append) { a.Stream, a.Expect = "", carillon.Expect{} }
+	tagged := func(tags ...carillon.Tag) func(*carillon.Append) {
+		return func(a *carillon.Append) { streamless(a); a.Events[0].Tags = tags }
+	}
+	asking := func(tags ...carillon.Tag) func(*carillon.Append) {
+		return func(a *carillon.Append) {
+			streamless(a)
+			a.Condition = &carillon.Condition{Query: carillon.Query{Items: []carillon.Item{{Tags: tags}}}}
+		}
+	}
 	for _, test := range []struct {
 		name    string
 		appends []carillon.Append
@@ -119,9 +129,15 @@ func TestLayPlain(t *testing.T) {
 		{"the next version", []carillon.Append{first, event("a", carillon.Exactly(4))}, true},
 		{"the same version", []carillon.Append{first, first}, false},
 		{"any version", []carillon.Append{event("a", carillon.AnyVersion())}, false},
-		{"no stream", []carillon.Append{event("", carillon.Expect{})}, false},
-		{"a tag", []carillon.Append{first, with(func(a *carillon.Append) { a.Events[0].Tags = []carillon.Tag{"a:b"} })}, false},
-		{"a condition", []carillon.Append{first, with(func(a *carillon.Append) { a.Condition = &carillon.Condition{} })}, false},
+		{"no stream", []carillon.Append{event("", carillon.Expect{})}, true},
+		{"no event", []carillon.Append{first, with(func(a *carillon.Append) { a.Events = nil })}, false},
+		{"a tag", []carillon.Append{first, with(tagged("a:b"))}, true},
+		{"a condition on everything", []carillon.Append{with(func(a *carillon.Append) { a.Condition = &carillon.Condition{} }), first}, true},
+		{"a condition on everything before", []carillon.Append{first, with(func(a *carillon.Append) { a.Condition = &carillon.Condition{} })}, false},
+		{"a condition on a tag", []carillon.Append{with(tagged("a:b")), with(asking("a:c"))}, true},
+		{"a condition on a tag before", []carillon.Append{with(tagged("a:b")), with(asking("a:b"))}, false},
+		{"a condition on one tag more", []carillon.Append{with(tagged("a:b")), with(asking("a:b", "a:c"))}, true},
+		{"a condition on tags of two", []carillon.Append{with(tagged("a:b")), with(tagged("a:c")), with(asking("a:b", "a:c"))}, false},
 		{"a command id", []carillon.Append{first, with(func(a *carillon.Append) { a.Command = &carillon.CommandGuard{ID: "1"} })}, false},
 	} {
 		if _, ok := layPlain(test.appends); ok != test.want {

@@ -29,7 +29,7 @@ type Store struct {
 	received atomic.Int64 // receipts since old ones were deleted
 	session  uuid.UUID    // this store's, for as long as it is open
 	attempts attempts
-	versions versions
+	window   window
 	closed   atomic.Bool
 	once     sync.Once
 	texts    texts
