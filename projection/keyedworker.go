@@ -16,9 +16,10 @@ const (
 	rowCacheBytes = 8 << 20
 	// idleCheckpoint is how many events without effect may pass before the checkpoint is written all the same.
 	idleCheckpoint = 10_000
-	// commitRows and commitEvery bound what is put off while there is history to go through: a row that changes in every batch is
-	// written once.
-	commitRows  = 2000
+	// commitRows, commitBytes and commitEvery bound what is put off while there is history to go through: a row that changes in every
+	// batch is written once.
+	commitRows  = 10_000
+	commitBytes = 2 << 20 // of the events' payloads
 	commitEvery = time.Second
 	// shadowEvery is commitEvery of a shadow, which nobody reads, and which begins anew when its process ends.
 	shadowEvery = 2 * time.Second
@@ -34,6 +35,7 @@ type keyedWorker[S any] struct {
 	rows  map[string]*row[S]
 	bytes int
 	dirty []*row[S]
+	taken int // bytes of the payloads that made them so
 	undo  []undo[S]
 	// complete says that memory holds every row there is: the model was empty when this worker began.
 	complete bool
@@ -86,7 +88,7 @@ func (w *keyedWorker[S]) forget() {
 	w.bytes, w.stored, w.since = 0, -1, time.Now()
 	w.last.Store(0)
 	w.complete = false
-	w.dirty, w.undo = w.dirty[:0], w.undo[:0]
+	w.dirty, w.taken, w.undo = w.dirty[:0], 0, w.undo[:0]
 	w.parking.forget()
 }
 
@@ -102,6 +104,7 @@ func (w *keyedWorker[S]) apply(ctx context.Context, batch eventlog.Batch, from c
 	var failure error
 	for i := range batch.Entries {
 		entry := &batch.Entries[i]
+		w.taken += len(entry.Payload)
 		if failure = w.foldOrPark(ctx, entry); failure != nil {
 			through = entry.Position - 1
 			break
@@ -230,7 +233,7 @@ func (w *keyedWorker[S]) mayWait() bool {
 	if w.ref.Shadow {
 		every = shadowEvery
 	}
-	return len(w.dirty) > 0 && len(w.pending) == 0 && len(w.dirty) < commitRows && time.Since(w.since) < every
+	return len(w.dirty) > 0 && len(w.pending) == 0 && len(w.dirty) < commitRows && w.taken < commitBytes && time.Since(w.since) < every
 }
 
 // fold folds one event into the rows in memory.
@@ -383,7 +386,7 @@ func (w *keyedWorker[S]) settle(written []carillon.Row) {
 		r.size = len(written[i].Value)
 	}
 	clear(w.dirty)
-	w.dirty = w.dirty[:0]
+	w.dirty, w.taken = w.dirty[:0], 0
 	if w.bytes > rowCacheBytes {
 		clear(w.rows)
 		w.bytes, w.complete = 0, false

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -447,6 +448,26 @@ func TestCatchingUpCommitsSeldom(t *testing.T) {
 		}
 		if updates := h.models.committed("balances"); len(updates) != 1 || updates[0].puts != 3 {
 			t.Errorf("updates %+v, want one for all pages", updates)
+		}
+	})
+}
+
+// TestCatchingUpPutsOffLittle folds a history of many pages with large events: what they come to is not put off until the end.
+func TestCatchingUpPutsOffLittle(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		model := balances()
+		h := newHouse(t, model)
+		const pages, page = 5, 2000
+		large := message(t, "account.opened", opened{Owner: strings.Repeat("x", 2<<10)})
+		var last carillon.Position
+		for n := range pages {
+			last = h.appendAll(t, fmt.Sprint("account-", n%3), slices.Repeat([]carillon.Message{large}, page)...)
+		}
+		h.run(t)
+		h.wait(t, "balances", last)
+		if updates := h.models.committed("balances"); len(updates) < pages {
+			t.Errorf("%d updates, want one for %d kB at least", len(updates), page*2)
 		}
 	})
 }

@@ -20,7 +20,7 @@ const (
 	// drainLimit is how long a batch under way may take to finish after the engine is told to stop.
 	drainLimit = 10 * time.Second
 	// gatherLimit is how far a read model nobody waits for may lie behind while events come in crowds.
-	gatherLimit = 250 * time.Millisecond
+	gatherLimit = 120 * time.Millisecond
 )
 
 // runner takes one definition through the log.
