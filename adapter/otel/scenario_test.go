@@ -168,22 +168,25 @@ func ask(t *testing.T, handler http.Handler, want int, method, path, body string
 	}
 }
 
-// appendTogether appends several events at once, so that they are passed on and handled as a batch, and then what conflicts with them.
+// together is how many notes are appended at once: the relay spreads them over two lanes by their keys, and one has three at least.
+const together = 5
+
+// appendTogether appends several events at once, so that they are passed on and handled in batches, and then what conflicts with them.
 func appendTogether(t *testing.T, running *app.Running, count int) {
 	t.Helper()
 	var events []carillon.Message
-	for i := range 3 {
+	for i := range together {
 		events = append(events, carillon.Message{
 			Type: "note.jotted", Key: fmt.Sprintf("more-%d-%d", count, i), Payload: []byte(`{"ID":"more","Text":"` + secret + `"}`),
 			TraceParent: fmt.Sprintf("00-0af7651916cd43dd8448eb211c8031%02d-b7ad6b7169203331-01", i),
 		})
 	}
-	together := carillon.Append{Stream: "together", Expect: carillon.NoStream(), Events: events}
-	if _, err := running.Log.Append(t.Context(), together); err != nil {
+	batch := carillon.Append{Stream: "together", Expect: carillon.NoStream(), Events: events}
+	if _, err := running.Log.Append(t.Context(), batch); err != nil {
 		t.Fatal(err)
 	}
 	elapse(time.Minute)
-	if _, err := running.Log.Append(t.Context(), together); !errors.Is(err, carillon.ErrConflict) {
+	if _, err := running.Log.Append(t.Context(), batch); !errors.Is(err, carillon.ErrConflict) {
 		t.Fatalf("error %v, want a conflict", err)
 	}
 }

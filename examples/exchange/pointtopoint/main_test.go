@@ -12,7 +12,7 @@ func TestRun(t *testing.T) {
 	if err := run(t.Context(), log.New(&out, "", 0)); err != nil {
 		t.Fatal(err)
 	}
-	const want = `2 packers shared the parcels
+	const want = `100 parcels were packed by 2 packers
 `
 	if out.String() != want {
 		t.Errorf("it said:\n%swant:\n%s", &out, want)
