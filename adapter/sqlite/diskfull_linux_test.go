@@ -14,7 +14,8 @@ import (
 	"github.com/carillon-go/carillon/eventlog"
 )
 
-// smallFilesystem mounts an empty filesystem of a size and returns where.
+// smallFilesystem mounts an empty filesystem of a size and returns where. Its tests run alone: a program that another one starts has the
+// files of this process open for a moment, and then a file that is removed still takes its room.
 func smallFilesystem(t *testing.T, size string) string {
 	t.Helper()
 	mount := t.TempDir()
@@ -33,8 +34,7 @@ func smallFilesystem(t *testing.T, size string) string {
 }
 
 // A real filesystem of 8 MiB is filled to the brim, emptied of ballast, and filled again.
-func TestRealFullDisk(t *testing.T) {
-	t.Parallel()
+func TestRealFullDisk(t *testing.T) { //nolint:paralleltest // see smallFilesystem
 	mount := smallFilesystem(t, "8m")
 	ballast := filepath.Join(mount, "ballast")
 	store, err := File(filepath.Join(mount, "log.db")).Open(t.Context())
@@ -82,8 +82,7 @@ func TestRealFullDisk(t *testing.T) {
 
 // The first opening makes the schema. Whatever room the disk has left, it says so or succeeds, and goes on from there once there
 // is room.
-func TestRealFullDiskDuringMigration(t *testing.T) {
-	t.Parallel()
+func TestRealFullDiskDuringMigration(t *testing.T) { //nolint:paralleltest // see smallFilesystem
 	mount := smallFilesystem(t, "1m")
 	synctest.Test(t, func(t *testing.T) { // goose waits a second before it tries again
 		ballast, file := filepath.Join(mount, "ballast"), filepath.Join(mount, "log.db")
@@ -132,8 +131,7 @@ func TestRealFullDiskDuringMigration(t *testing.T) {
 }
 
 // A transaction larger than the page cache meets the full disk before its commit.
-func TestRealFullDiskDuringALargeAppend(t *testing.T) {
-	t.Parallel()
+func TestRealFullDiskDuringALargeAppend(t *testing.T) { //nolint:paralleltest // see smallFilesystem
 	mount := smallFilesystem(t, "24m")
 	store := openFile(t, File(filepath.Join(mount, "log.db"))).(*Store)
 	log := eventlog.New(store.Log())
