@@ -34,16 +34,23 @@ func run(ctx context.Context, out *log.Logger) error {
 	const work = 100
 	broker, packed := memory.Volatile(), make(chan int, work)
 	return exchange.Together(ctx, func(ctx context.Context, shop *app.Running) error {
+		share := make(map[int]int)
+		for i := 0; len(share) < 2; i++ { // one may be at work before the other has come
+			if err := shop.Messages.Publish(ctx, parcels, Parcel{ID: fmt.Sprint("trial-", i)}); err != nil {
+				return err
+			}
+			share[<-packed]++
+		}
+		trials := share[1] + share[2]
 		for i := range work {
 			if err := shop.Messages.Publish(ctx, parcels, Parcel{ID: fmt.Sprint("parcel-", i)}); err != nil {
 				return err
 			}
 		}
-		share := make(map[int]int)
 		for range work {
 			share[<-packed]++
 		}
-		out.Printf("%d parcels were packed by %d packers", share[1]+share[2], len(share))
+		out.Printf("%d parcels were packed by %d packers", share[1]+share[2]-trials, len(share))
 		return nil
 	},
 		exchange.Service(broker, parcels),
