@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"os/user"
@@ -33,7 +32,6 @@ type Cluster struct {
 
 	t         testing.TB
 	directory string
-	port      int
 	as        *syscall.SysProcAttr
 
 	mu     sync.Mutex
@@ -66,11 +64,10 @@ func StartCluster(t testing.TB, settings ...string) *Cluster {
 	if said, err := initialise.CombinedOutput(); err != nil {
 		t.Fatalf("initdb: %v\n%s", err, said)
 	}
-	// Below the ports that systems hand out by themselves: a client that tries to connect would take it while the server is away.
-	c.port = 20000 + rand.N(12000)
-	c.URL = fmt.Sprintf("postgres://carillon@127.0.0.1:%d/postgres?sslmode=disable", c.port)
+	port := reservePort(t)
+	c.URL = fmt.Sprintf("postgres://carillon@127.0.0.1:%d/postgres?sslmode=disable", port)
 	lines := append([]string{
-		"listen_addresses = '127.0.0.1'", fmt.Sprintf("port = %d", c.port), fmt.Sprintf("unix_socket_directories = '%s'", directory),
+		"listen_addresses = '127.0.0.1'", fmt.Sprintf("port = %d", port), fmt.Sprintf("unix_socket_directories = '%s'", directory),
 		"max_connections = 100", "fsync = on", "synchronous_commit = on",
 	}, settings...)
 	configuration, err := os.OpenFile(filepath.Join(c.data(), "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
