@@ -104,7 +104,6 @@ func (w *keyedWorker[S]) apply(ctx context.Context, batch eventlog.Batch, from c
 	var failure error
 	for i := range batch.Entries {
 		entry := &batch.Entries[i]
-		w.taken += len(entry.Payload)
 		if failure = w.foldOrPark(ctx, entry); failure != nil {
 			through = entry.Position - 1
 			break
@@ -133,6 +132,7 @@ func (w *keyedWorker[S]) foldOrPark(ctx context.Context, entry *eventlog.Entry) 
 	}
 	err := unknown
 	if ok {
+		w.taken += len(entry.Payload)
 		err = w.fold(ctx, f, entry)
 	}
 	if err == nil {

@@ -425,21 +425,23 @@ func TestProjectionsShareWhatIsDecoded(t *testing.T) {
 	})
 }
 
+// appendPages appends pages of 2,000 events to three streams in turn, all of them alike, and returns the last position.
+func (h *house) appendPages(t *testing.T, pages int, event carillon.Message) carillon.Position {
+	t.Helper()
+	var last carillon.Position
+	for n := range pages {
+		last = h.appendAll(t, fmt.Sprint("account-", n%3), slices.Repeat([]carillon.Message{event}, 2000)...)
+	}
+	return last
+}
+
 // TestCatchingUpCommitsSeldom folds a history of many pages on three rows, which change in every page, and counts what is written.
 func TestCatchingUpCommitsSeldom(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		model := balances()
 		h := newHouse(t, model)
-		const pages, page = 5, 2000
-		var last carillon.Position
-		for n := range pages {
-			events := make([]carillon.Message, page)
-			for i := range events {
-				events[i] = message(t, "account.credited", credited{Pence: 1})
-			}
-			last = h.appendAll(t, fmt.Sprint("account-", n%3), events...)
-		}
+		last := h.appendPages(t, 5, message(t, "account.credited", credited{Pence: 1}))
 		h.run(t)
 		h.wait(t, "balances", last)
 		want := "0:{Owner: Pence:4000 Events:4000} 1:{Owner: Pence:4000 Events:4000} 2:{Owner: Pence:2000 Events:2000} "
@@ -458,16 +460,12 @@ func TestCatchingUpPutsOffLittle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		model := balances()
 		h := newHouse(t, model)
-		const pages, page = 5, 2000
-		large := message(t, "account.opened", opened{Owner: strings.Repeat("x", 2<<10)})
-		var last carillon.Position
-		for n := range pages {
-			last = h.appendAll(t, fmt.Sprint("account-", n%3), slices.Repeat([]carillon.Message{large}, page)...)
-		}
+		const pages = 5
+		last := h.appendPages(t, pages, message(t, "account.opened", opened{Owner: strings.Repeat("x", 2<<10)}))
 		h.run(t)
 		h.wait(t, "balances", last)
 		if updates := h.models.committed("balances"); len(updates) < pages {
-			t.Errorf("%d updates, want one for %d kB at least", len(updates), page*2)
+			t.Errorf("%d updates, want one for a page of 4 MiB at least", len(updates))
 		}
 	})
 }
