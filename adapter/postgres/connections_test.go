@@ -20,7 +20,12 @@ const patience = 30 * time.Second
 func openWith(t *testing.T, connections int32) carillon.Store {
 	t.Helper()
 	url := backends.Variable(t, backends.Postgres)
-	source := URL(url, Schema(backends.Schema(t, url)), Configure(func(config *pgxpool.Config) { config.MaxConns = connections }))
+	return openSource(t, URL(url, Schema(backends.Schema(t, url)), Configure(func(config *pgxpool.Config) { config.MaxConns = connections })))
+}
+
+// openSource opens a store, which is closed when the test ends.
+func openSource(t *testing.T, source Source) carillon.Store {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	store, err := source.Open(ctx)

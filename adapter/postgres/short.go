@@ -9,7 +9,7 @@ import (
 	"github.com/carillon-go/carillon/internal/envelope"
 )
 
-// The short statements append to streams without calling the append function. They look at the log before they have the lock, so they do
+// The short statements append without calling the append function. They look at the log before they have the lock, so they do
 // nothing if the log's row is another by then: what they saw is what there is. They do nothing either if any of the appends is to be
 // refused. They return the first position.
 const (
@@ -43,9 +43,9 @@ const (
 		SELECT before + 1 FROM next`
 )
 
-// plain lays out appends that the short statements can carry out: those to streams expect versions that follow on each other, no
+// layout is how the short statements carry out appends that they can carry out: those to streams expect versions that follow on each other, no
 // condition concerns what goes before it, and there are no command ids.
-type plain struct {
+type layout struct {
 	streams    []string // each once
 	expected   []int64  // their versions before the first append
 	next       map[string]int64
@@ -54,36 +54,36 @@ type plain struct {
 	tags       int
 }
 
-// layPlain returns the layout of appends; ok is false when the append function has to decide.
-func layPlain(appends []carillon.Append) (p plain, ok bool) {
-	p = plain{streams: make([]string, 0, len(appends)), expected: make([]int64, 0, len(appends)), next: make(map[string]int64, len(appends))}
+// layOut returns the layout of appends; ok is false when the append function has to decide.
+func layOut(appends []carillon.Append) (l layout, ok bool) {
+	l = layout{streams: make([]string, 0, len(appends)), expected: make([]int64, 0, len(appends)), next: make(map[string]int64, len(appends))}
 	for i := range appends {
 		a := &appends[i]
-		if a.Command != nil || len(a.Events) == 0 || a.Stream != "" && !p.follows(a) {
-			return p, false
+		if a.Command != nil || len(a.Events) == 0 || a.Stream != "" && !l.follows(a) {
+			return l, false
 		}
 		if a.Condition != nil {
-			p.conditions = append(p.conditions, a.Condition)
+			l.conditions = append(l.conditions, a.Condition)
 		}
-		p.events += len(a.Events)
+		l.events += len(a.Events)
 		for j := range a.Events {
-			p.tags += len(a.Events[j].Tags)
+			l.tags += len(a.Events[j].Tags)
 		}
 	}
-	return p, len(appends) > 0 && (len(p.conditions) == 0 || independent(appends))
+	return l, len(appends) > 0 && (len(l.conditions) == 0 || independent(appends))
 }
 
 // follows takes note of the version an append expects of its stream, and reports whether the appends before it lead there.
-func (p *plain) follows(a *carillon.Append) bool {
+func (l *layout) follows(a *carillon.Append) bool {
 	expected, exact := a.Expect.Version()
-	version, again := p.next[a.Stream]
+	version, again := l.next[a.Stream]
 	if !exact || again && version != expected {
 		return false
 	}
 	if !again {
-		p.streams, p.expected = append(p.streams, a.Stream), append(p.expected, expected)
+		l.streams, l.expected = append(l.streams, a.Stream), append(l.expected, expected)
 	}
-	p.next[a.Stream] = expected + int64(len(a.Events))
+	l.next[a.Stream] = expected + int64(len(a.Events))
 	return true
 }
 
@@ -103,17 +103,17 @@ func independent(appends []carillon.Append) bool {
 }
 
 // lone reports whether an append is one for [loneAppend].
-func lone(appends []carillon.Append, p *plain) bool {
-	return p.events == 1 && p.tags == 0 && len(p.conditions) == 0 && appends[0].Stream != ""
+func lone(appends []carillon.Append, l *layout) bool {
+	return l.events == 1 && l.tags == 0 && len(l.conditions) == 0 && appends[0].Stream != ""
 }
 
 // arguments are those of [plainAppend], and with tags those of [taggedAppend].
-func (p *plain) arguments(s *Store, number int64, head carillon.Position, appends []carillon.Append) []any {
-	versions, times, types := make([]int64, 0, p.events), make([]int64, 0, p.events), make([]int32, 0, p.events)
-	streams := make([]string, 0, p.events)
-	ids, metadata, payloads := make([][]byte, 0, p.events), make([][]byte, 0, p.events), make([][]byte, 0, p.events)
-	tags, places, tagTypes := make([]string, 0, p.tags), make([]int64, 0, p.tags), make([]int32, 0, p.tags)
-	buffer := make([]byte, 0, p.events*storedRoom)
+func (l *layout) arguments(s *Store, number int64, head carillon.Position, appends []carillon.Append) []any {
+	versions, times, types := make([]int64, 0, l.events), make([]int64, 0, l.events), make([]int32, 0, l.events)
+	streams := make([]string, 0, l.events)
+	ids, metadata, payloads := make([][]byte, 0, l.events), make([][]byte, 0, l.events), make([][]byte, 0, l.events)
+	tags, places, tagTypes := make([]string, 0, l.tags), make([]int64, 0, l.tags), make([]int32, 0, l.tags)
+	buffer := make([]byte, 0, l.events*storedRoom)
 	for i := range appends {
 		a := &appends[i]
 		version, _ := a.Expect.Version()
@@ -139,8 +139,8 @@ func (p *plain) arguments(s *Store, number int64, head carillon.Position, append
 			}
 		}
 	}
-	arguments := []any{s.session, number, int64(p.events), p.streams, p.expected, versions, times, types, streams, ids, metadata, payloads, int64(head)}
-	if p.tags > 0 {
+	arguments := []any{s.session, number, int64(l.events), l.streams, l.expected, versions, times, types, streams, ids, metadata, payloads, int64(head)}
+	if l.tags > 0 {
 		arguments = append(arguments, tags, places, tagTypes)
 	}
 	return arguments
@@ -164,23 +164,23 @@ func (s *Store) appendShort(ctx context.Context, appends []carillon.Append, numb
 	if len(givenUp) > 0 {
 		return nil, nil
 	}
-	p, ok := layPlain(appends)
+	l, ok := layOut(appends)
 	if !ok || !s.attempts.short() {
 		return nil, nil
 	}
 	var arguments []any
 	text := loneAppend
-	if lone(appends, &p) {
+	if lone(appends, &l) {
 		arguments = s.loneArguments(number, &appends[0])
 	} else {
-		head, ok := s.window.check(&p)
+		head, ok := s.window.check(&l)
 		if !ok {
 			return nil, nil
 		}
-		if text = plainAppend; p.tags > 0 {
+		if text = plainAppend; l.tags > 0 {
 			text = taggedAppend
 		}
-		arguments = p.arguments(s, number, head, appends)
+		arguments = l.arguments(s, number, head, appends)
 	}
 	var first carillon.Position
 	err := s.call(ctx, text, arguments, func(rows pgx.Rows) error {

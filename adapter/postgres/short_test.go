@@ -140,7 +140,7 @@ func TestLayPlain(t *testing.T) {
 		{"a condition on tags of two", []carillon.Append{with(tagged("a:b")), with(tagged("a:c")), with(asking("a:b", "a:c"))}, false},
 		{"a command id", []carillon.Append{first, with(func(a *carillon.Append) { a.Command = &carillon.CommandGuard{ID: "1"} })}, false},
 	} {
-		if _, ok := layPlain(test.appends); ok != test.want {
+		if _, ok := layOut(test.appends); ok != test.want {
 			t.Errorf("%s: %t, want %t", test.name, ok, test.want)
 		}
 	}

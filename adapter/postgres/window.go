@@ -62,29 +62,29 @@ func (l *lasts) lacksAll(items []carillon.Item, after carillon.Position) bool {
 
 // check returns the head that the log must have for what is known to hold; -1 when nothing of it is of use. The streams whose versions are
 // not known are left in the layout, to be looked up. ok is false when the append function has to decide.
-func (w *window) check(p *plain) (head carillon.Position, ok bool) {
+func (w *window) check(l *layout) (head carillon.Position, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, condition := range p.conditions {
+	for _, condition := range l.conditions {
 		if !w.allows(condition) {
 			return 0, false
 		}
 	}
 	left := 0
-	for i, stream := range p.streams {
+	for i, stream := range l.streams {
 		version, known := w.versions[stream]
 		switch {
 		case !known:
-			p.streams[left], p.expected[left] = stream, p.expected[i]
+			l.streams[left], l.expected[left] = stream, l.expected[i]
 			left++
-		case version != p.expected[i]:
+		case version != l.expected[i]:
 			return 0, false
 		}
 	}
-	if left == len(p.streams) && len(p.conditions) == 0 {
+	if left == len(l.streams) && len(l.conditions) == 0 {
 		return -1, true
 	}
-	p.streams, p.expected = p.streams[:left], p.expected[:left]
+	l.streams, l.expected = l.streams[:left], l.expected[:left]
 	return w.head, true
 }
 

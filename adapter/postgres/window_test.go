@@ -91,13 +91,13 @@ func TestWindowCheck(t *testing.T) {
 		{"none known", []string{"b", "c"}, 3, []string{"b", "c"}, -1, true},
 		{"another version", []string{"b", "a"}, 2, nil, 0, false},
 	} {
-		p := plain{streams: test.streams}
+		l := layout{streams: test.streams}
 		for range test.streams {
-			p.expected = append(p.expected, test.expect)
+			l.expected = append(l.expected, test.expect)
 		}
-		head, ok := windowOf().check(&p)
-		if ok != test.ok || head != test.head || ok && !cmp.Equal(test.left, p.streams) {
-			t.Errorf("%s: head %d, %t, left %v", test.name, head, ok, p.streams)
+		head, ok := windowOf().check(&l)
+		if ok != test.ok || head != test.head || ok && !cmp.Equal(test.left, l.streams) {
+			t.Errorf("%s: head %d, %t, left %v", test.name, head, ok, l.streams)
 		}
 	}
 }
@@ -135,7 +135,7 @@ func TestWindowAllows(t *testing.T) {
 	if (&window{}).allows(&carillon.Condition{Query: item(nil, "k:3")}) {
 		t.Error("a process that has appended nothing knows that a condition holds")
 	}
-	condition := plain{conditions: []*carillon.Condition{{Query: item(nil, "k:3"), After: 2}}}
+	condition := layout{conditions: []*carillon.Condition{{Query: item(nil, "k:3"), After: 2}}}
 	if head, ok := windowOf().check(&condition); head != 5 || !ok {
 		t.Errorf("what holds by the window goes with head %d, %t, want 5, the window's", head, ok)
 	}
@@ -145,11 +145,7 @@ func TestWindowAllows(t *testing.T) {
 func TestWindowBesideAnotherProcess(t *testing.T) {
 	t.Parallel()
 	s, appends := shortAppends(t, 3)
-	other, err := s.source.Open(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
+	other := openSource(t, s.source)
 	for version := range int64(4) {
 		for i := range appends {
 			appends[i].Expect = carillon.Exactly(version)
@@ -182,11 +178,7 @@ func TestWindowBesideAnotherProcess(t *testing.T) {
 func TestConditionsBesideAnotherProcess(t *testing.T) {
 	t.Parallel()
 	s, appends := shortAppends(t, 2)
-	other, err := s.source.Open(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
+	other := openSource(t, s.source)
 	of := func(tag carillon.Tag) carillon.Query {
 		return carillon.Query{Items: []carillon.Item{{Tags: []carillon.Tag{tag}}}}
 	}
