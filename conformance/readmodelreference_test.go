@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/adapter/memory"
@@ -23,6 +24,7 @@ type reference struct {
 	mu     sync.Mutex
 	closed bool
 	state  state
+	calls  int64 // of all methods
 	// generations is how many models were made.
 	generations int64
 	cache       map[string]carillon.Snapshot
@@ -117,10 +119,21 @@ func (r *reference) Close() error {
 }
 
 func (r *reference) usable(ctx context.Context) error {
+	r.calls++
 	if r.closed {
 		return carillon.ErrClosed
 	}
 	return ctx.Err()
+}
+
+// letIn lets others in between two steps that should be one: until somebody has come, or for a moment if there is nobody.
+func (r *reference) letIn() {
+	before := r.calls
+	for end := time.Now().Add(5 * time.Millisecond); r.calls == before && time.Now().Before(end); {
+		r.mu.Unlock()
+		pause()
+		r.mu.Lock()
+	}
 }
 
 func (r *reference) ReadModels() carillon.ReadModels   { return (*referenceModels)(r) }

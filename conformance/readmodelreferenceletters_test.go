@@ -263,9 +263,7 @@ func (l *referenceLetters) Discard(ctx context.Context, consumer, key string, po
 	case letters[0].Position != position && !r.is("discards any letter"):
 		return carillon.ErrConflict
 	case r.is("looks for the first letter before it discards it"):
-		r.mu.Unlock()
-		pause()
-		r.mu.Lock()
+		r.letIn()
 		if letters = r.state.letters[k]; len(letters) > 0 {
 			position = letters[0].Position
 		}

@@ -22,9 +22,7 @@ func (m *referenceModels) Row(ctx context.Context, ref carillon.ModelRef, key st
 	}
 	row, ok := found.rows[r.key(key)]
 	if r.is("reads a row and its checkpoint one after the other") {
-		r.mu.Unlock()
-		pause()
-		r.mu.Lock()
+		r.letIn()
 		if found = r.state.models[r.ref(ref)]; found == nil {
 			return carillon.Row{}, 0, carillon.ErrNotFound
 		}
@@ -146,9 +144,7 @@ func (m *referenceModels) Switch(ctx context.Context, name string) error {
 		rebuilt.checkpoints = old.checkpoints
 	case r.is("switches in two steps"):
 		delete(r.state.models, live)
-		r.mu.Unlock()
-		pause()
-		r.mu.Lock()
+		r.letIn()
 	case r.is("keeps one segment in a switch"):
 		for segment := range rebuilt.checkpoints {
 			if segment != 0 {
@@ -158,9 +154,7 @@ func (m *referenceModels) Switch(ctx context.Context, name string) error {
 	}
 	r.switchLetters(name)
 	if r.is("switches the letters in a step of their own") {
-		r.mu.Unlock()
-		pause()
-		r.mu.Lock()
+		r.letIn()
 	}
 	r.state.models[live] = rebuilt
 	if !r.is("keeps the shadow in a switch") {
