@@ -29,7 +29,7 @@ func (w *worker) retries(ctx context.Context, before []carillon.ParkedKey) {
 	defer ticker.Stop()
 	for ctx.Err() == nil {
 		keys, err := keeps.DeadLetters().Keys(ctx, w.name)
-		if err != nil {
+		if err != nil && ctx.Err() == nil {
 			w.engine.logger.Warn("parked keys not read", slog.String("consumer", w.name), slog.Any("error", err))
 		}
 		if err := w.unmark(ctx, keeps.DeadLetters()); err != nil && ctx.Err() == nil {
@@ -63,7 +63,9 @@ func (w *worker) retryKey(ctx context.Context, letters carillon.DeadLetters, key
 			again, err = w.retryLetter(ctx, &next[0])
 		}
 		if err != nil {
-			w.engine.logger.Warn("key stays parked", slog.String("consumer", w.name), slog.String("key", key), slog.Any("error", err))
+			if ctx.Err() == nil {
+				w.engine.logger.Warn("key stays parked", slog.String("consumer", w.name), slog.String("key", key), slog.Any("error", err))
+			}
 			return again
 		}
 	}

@@ -47,7 +47,6 @@ type claims struct {
 	free    map[string]int       // looks in a row that found a segment free
 	renewed time.Time
 	looks   int
-	self    carillon.Lease // says that this process lives
 }
 
 // tenure is the time a process holds a segment.
@@ -168,12 +167,10 @@ func (c *claims) lookBack(ctx context.Context) {
 
 // renew makes the process known and extends its leases. A segment whose lease is gone is stopped.
 func (c *claims) renew(ctx context.Context) error {
-	at := time.Now() // before the call: the lease runs from then at the earliest
-	self, err := c.leases.Claim(ctx, processPrefix+c.holder, c.holder, c.term)
-	if err != nil {
+	at := time.Now()                                                                         // before the call: the lease runs from then at the earliest
+	if _, err := c.leases.Claim(ctx, processPrefix+c.holder, c.holder, c.term); err != nil { // says that this process lives
 		return err
 	}
-	c.self = self
 	leases, err := c.leases.Renew(ctx, c.holder, c.term)
 	if err != nil {
 		return err
@@ -208,7 +205,9 @@ func (c *claims) takeFree(ctx context.Context, running map[string]bool, share in
 			continue
 		}
 		if err != nil {
-			c.engine.logger.Warn("segment not claimed, trying again", slog.String("lease", name), slog.Any("error", err))
+			if ctx.Err() == nil { // else giveUp looks what came of it
+				c.engine.logger.Warn("segment not claimed, trying again", slog.String("lease", name), slog.Any("error", err))
+			}
 			return
 		}
 		if surplus {
@@ -248,7 +247,7 @@ func (c *claims) releaseSurplus(ctx context.Context, share, processes int) {
 		}
 		delete(c.stuck, name)
 		c.stop(name)
-		if err := c.leases.Release(ctx, t.lease); err != nil {
+		if err := c.leases.Release(ctx, t.lease); err != nil && ctx.Err() == nil {
 			c.engine.logger.Warn("segment not released, it runs out", slog.String("lease", name), slog.Any("error", err))
 		}
 	}
@@ -268,20 +267,32 @@ func (c *claims) stopAll() {
 	}
 }
 
-// giveUp stops everything side by side and releases it, so that others need not wait.
+// giveUp stops everything side by side and releases it, so that others need not wait: also what was claimed without an answer.
 func (c *claims) giveUp(ctx context.Context) {
-	leases := []carillon.Lease{c.self}
 	var stopping sync.WaitGroup
 	for _, t := range c.held {
-		leases = append(leases, t.lease)
 		t.stop()
 		stopping.Go(func() { <-t.ended })
 	}
 	stopping.Wait()
+	clear(c.held)
 	ctx, cancel := context.WithTimeout(ctx, c.term/6)
 	defer cancel()
-	if err := c.leases.Release(ctx, leases...); err != nil {
+	infos, err := c.leases.List(ctx, "")
+	if err == nil {
+		err = c.leases.Release(ctx, c.own(infos)...)
+	}
+	if err != nil {
 		c.engine.logger.Warn("segments not released, they run out", slog.Any("error", err))
 	}
-	clear(c.held)
+}
+
+// own returns the leases that say that this process lives and has segments.
+func (c *claims) own(infos []carillon.LeaseInfo) (own []carillon.Lease) {
+	for _, info := range infos {
+		if info.Holder == c.holder && !strings.HasPrefix(info.Name, rebuildPrefix) {
+			own = append(own, info.Lease)
+		}
+	}
+	return own
 }
