@@ -176,6 +176,9 @@ func (w *keyedWorker[S]) catchUp(ctx context.Context, at carillon.Position) erro
 	return nil
 }
 
+// knows reports whether this worker has parked a key, or has met it among those that were.
+func (w *keyedWorker[S]) knows(key string) bool { return w.keys[key] }
+
 // retry folds the letters of a key in order until one fails.
 func (w *keyedWorker[S]) retry(ctx context.Context, key string, at carillon.Position) error {
 	if err := w.catchUp(ctx, at); err != nil {

@@ -190,3 +190,28 @@ func TestALetterParkedBesideARebuild(t *testing.T) {
 		}
 	})
 }
+
+// TestWhatARebuildElsewhereParks has a process of a version whose fold fails rebuild the read model, while one that is mended follows it and
+// has nothing to do: that one tries what the other has parked.
+func TestWhatARebuildElsewhereParks(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := newShared()
+		house, stop := openDepot(t, sums(false), store.Store, store)
+		for range 5 {
+			house.place(t, "a")
+		}
+		<-time.After(time.Minute)
+		if err := house.rebuilt(t, store, true); err != nil {
+			t.Fatal(err)
+		}
+		if folded, parked := house.accounted(t, "a"); !slices.Equal(folded, []int{1, 2}) || !slices.Equal(parked, []int{3, 4, 5}) {
+			t.Fatalf("after the rebuild %v are folded and %v parked", folded, parked)
+		}
+		<-time.After(10 * time.Second)
+		if folded, parked := house.accounted(t, "a"); !slices.Equal(folded, []int{1, 2, 3, 4, 5}) || len(parked) > 0 {
+			t.Errorf("%v are folded and %v parked by those who can fold them", folded, parked)
+		}
+		stop()
+	})
+}

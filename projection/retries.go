@@ -45,8 +45,9 @@ func keySet(keys []carillon.ParkedKey) map[string]bool {
 	return set
 }
 
-// retries tries parked keys again: all that were parked when the process started, since a deploy may have mended what they failed of, and then
-// those that somebody asks for, and those whose first letter somebody has discarded. untried are the former, nil while they are not known.
+// retries tries parked keys again: all that were parked when the process started, since a deploy may have mended what they failed of, or that
+// another process has parked in a rebuild, and then those that somebody asks for, and those whose first letter somebody has discarded. untried
+// are the former, nil while they are not known.
 func (r *runner) retries(ctx context.Context, untried map[string]bool) {
 	if r.parking.port == nil {
 		return
@@ -62,12 +63,19 @@ func (r *runner) retries(ctx context.Context, untried map[string]bool) {
 		for _, key := range keys {
 			moved := before[key.Key] != key.First
 			delete(before, key.Key)
+			if moved && r.foreign(key.Key) {
+				untried[key.Key] = true
+			}
 			if !untried[key.Key] && !key.Retry && !r.due(ctx, key.Key, moved) {
 				continue
 			}
 			failed := r.retry(ctx, key.Key)
 			if failed == nil {
 				delete(untried, key.Key)
+			}
+			if errors.Is(failed, errMoved) {
+				r.again()
+				return
 			}
 			err = errors.Join(err, failed) // the store's: what a handler fails of is parked again
 		}
@@ -109,6 +117,17 @@ func (r *runner) due(ctx context.Context, key string, moved bool) bool {
 		return false
 	}
 	return time.Since(letters[0].Last) >= firstPause<<letters[0].Attempts
+}
+
+// foreign reports whether another process has parked a key of a read model, by the folds of its own version.
+func (r *runner) foreign(key string) bool {
+	w, ok := r.work.(interface{ knows(key string) bool })
+	if !ok {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return !w.knows(key)
 }
 
 // retry tries one key, between batches of the projection.
