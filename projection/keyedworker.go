@@ -19,7 +19,8 @@ const (
 	// commitRows, commitBytes and commitEvery bound what is put off while there is history to go through: a row that changes in every
 	// batch is written once.
 	commitRows  = 10_000
-	commitBytes = 2 << 20 // of the events' payloads
+	commitBytes = 2 << 20 // of the events' payloads, and up to keptLittle times as much where the rows keep less of them
+	keptLittle  = 8
 	commitEvery = time.Second
 	// shadowEvery is commitEvery of a shadow, which nobody reads, and which begins anew when its process ends.
 	shadowEvery = 2 * time.Second
@@ -36,6 +37,7 @@ type keyedWorker[S any] struct {
 	bytes int
 	dirty []*row[S]
 	taken int // bytes of the payloads that made them so
+	room  int // how many of these may be put off
 	undo  []undo[S]
 	// complete says that memory holds every row there is: the model was empty when this worker began.
 	complete bool
@@ -67,7 +69,7 @@ func (m *Model[S]) worker(e *Engine, part segment) (worker, error) {
 }
 
 func newKeyedWorker[S any](m *Model[S], s seat) *keyedWorker[S] {
-	return &keyedWorker[S]{model: m, seat: s, rows: make(map[string]*row[S])}
+	return &keyedWorker[S]{model: m, seat: s, rows: make(map[string]*row[S]), room: commitBytes}
 }
 
 func (w *keyedWorker[S]) prepare(entry *eventlog.Entry) {
@@ -88,7 +90,7 @@ func (w *keyedWorker[S]) forget() {
 	w.bytes, w.stored, w.since = 0, -1, time.Now()
 	w.last.Store(0)
 	w.complete = false
-	w.dirty, w.taken, w.undo = w.dirty[:0], 0, w.undo[:0]
+	w.dirty, w.taken, w.room, w.undo = w.dirty[:0], 0, commitBytes, w.undo[:0]
 	w.parking.forget()
 }
 
@@ -236,7 +238,7 @@ func (w *keyedWorker[S]) mayWait() bool {
 	if w.ref.Shadow {
 		every = shadowEvery
 	}
-	return len(w.dirty) > 0 && len(w.pending) == 0 && len(w.dirty) < commitRows && w.taken < commitBytes && time.Since(w.since) < every
+	return len(w.dirty) > 0 && len(w.pending) == 0 && len(w.dirty) < commitRows && w.taken < w.room && time.Since(w.since) < every
 }
 
 // fold folds one event into the rows in memory.
@@ -383,12 +385,15 @@ func (w *keyedWorker[S]) commit(ctx context.Context, through carillon.Position, 
 
 // settle takes note that the dirty rows are written, and keeps memory within its bound.
 func (w *keyedWorker[S]) settle(written []carillon.Row) {
+	kept := 1
 	for i, r := range w.dirty {
 		r.dirty = false
 		w.bytes += len(written[i].Value) - r.size
 		r.size = len(written[i].Value)
+		kept += r.size
 	}
 	clear(w.dirty)
+	w.room = commitBytes * min(max(w.taken/kept, 1), keptLittle)
 	w.dirty, w.taken = w.dirty[:0], 0
 	if w.bytes > rowCacheBytes {
 		clear(w.rows)

@@ -454,18 +454,31 @@ func TestCatchingUpCommitsSeldom(t *testing.T) {
 	})
 }
 
-// TestCatchingUpPutsOffLittle folds a history of many pages with large events: what they come to is not put off until the end.
+// TestCatchingUpPutsOffLittle folds a history of many pages with large events. Rows that keep what the events bring are not put off until
+// the end, and those that keep little of it are put off for longer, though not without end.
 func TestCatchingUpPutsOffLittle(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		model := balances()
-		h := newHouse(t, model)
-		const pages = 5
-		last := h.appendPages(t, pages, message(t, "account.opened", opened{Owner: strings.Repeat("x", 2<<10)}))
-		h.run(t)
-		h.wait(t, "balances", last)
-		if updates := h.models.committed("balances"); len(updates) < pages {
-			t.Errorf("%d updates, want one for a page of 4 MiB at least", len(updates))
-		}
-	})
+	const pages = 10 // of 4 MiB each
+	for _, test := range []struct {
+		name  string
+		fold  func(owners []string, e opened) []string
+		least int // updates
+		most  int
+	}{
+		{"kept", func(owners []string, e opened) []string { return append(owners, e.Owner) }, pages, 2 * pages},
+		{"dropped", func([]string, opened) []string { return nil }, 1 + pages/4, pages / 2},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				h := newHouse(t, projection.Keyed("owners", projection.On("account.opened", test.fold)))
+				last := h.appendPages(t, pages, message(t, "account.opened", opened{Owner: strings.Repeat("x", 2<<10)}))
+				h.run(t)
+				h.wait(t, "owners", last)
+				if updates := len(h.models.committed("owners")); updates < test.least || updates > test.most {
+					t.Errorf("%d updates, want %d to %d", updates, test.least, test.most)
+				}
+			})
+		})
+	}
 }
