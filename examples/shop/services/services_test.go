@@ -28,6 +28,9 @@ func run(t *testing.T, service *app.App) *app.Running {
 		}
 	})
 	running, err := service.Running(t.Context())
+	if err == nil {
+		err = running.Messages.Ready(t.Context()) // what others publish from now on comes to it
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

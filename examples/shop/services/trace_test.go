@@ -86,11 +86,6 @@ func order(t *testing.T, exported spans, all ...*app.Running) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, running := range all {
-		if err := running.Messages.Ready(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
 	request := httptest.NewRequest(http.MethodPost, "/api/orders",
 		strings.NewReader(`{"id":"1","country":"France","lines":[{"stock_code":"A","quantity":1,"unit_price":"25.00"}]}`))
 	request.Header.Set("Content-Type", "application/json")
