@@ -68,6 +68,8 @@ type operated interface {
 type holder interface {
 	// hold names the lease under which the worker writes from now on.
 	hold(lease *carillon.Lease)
+	// leave says whether what the worker applies now is the last before it ends: then its checkpoint does not wait.
+	leave(now bool)
 	// reached is the checkpoint that the worker committed last, 0 while it is not known. It is safe for concurrent use.
 	reached() carillon.Position
 }

@@ -135,6 +135,10 @@ func (r *runner) follow(ctx context.Context) error {
 		if errors.Is(context.Cause(following), errMoved) {
 			return errMoved
 		}
+		if ctx.Err() != nil {
+			r.leave(working, at)
+			return ctx.Err()
+		}
 		if err != nil {
 			return err
 		}
@@ -144,6 +148,21 @@ func (r *runner) follow(ctx context.Context) error {
 		at = batch.Through
 	}
 	return ctx.Err()
+}
+
+// leave has the worker write what it has put off, and how far it has come, before it ends: whoever comes next, or looks meanwhile, finds the
+// read model as of there. Where that fails nothing is lost but the work of doing it again.
+func (r *runner) leave(ctx context.Context, at carillon.Position) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.at != at {
+		return
+	}
+	r.work.leave(true)
+	defer r.work.leave(false)
+	if reached, err := r.safely(ctx, eventlog.Batch{Through: at, CaughtUp: true}, at); err == nil {
+		r.progress.reach(reached, time.Now())
+	}
 }
 
 // begin has the worker start and reads the checkpoint from the store.

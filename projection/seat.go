@@ -18,6 +18,7 @@ type seat struct {
 	// generation is of the model that was read, so that a switch is noticed; 0 where nobody else could switch.
 	generation int64
 	last       *atomic.Int64 // the checkpoint that was committed last, for others to read; 0 while it is not known
+	leaving    bool          // nothing more comes
 	parking
 }
 
@@ -26,6 +27,8 @@ func newSeat(e *Engine, name string, part segment) seat {
 }
 
 func (s *seat) hold(lease *carillon.Lease) { s.lease = lease }
+
+func (s *seat) leave(now bool) { s.leaving = now }
 
 // update runs fn in a transaction that commits only while this process has the segment: a process that was paused past its lease cannot
 // write once another has taken over.
@@ -85,9 +88,9 @@ func (s *seat) unmoved(tx carillon.ReadModelTx) error {
 }
 
 // idle reports that nothing was written since the checkpoint, and that it may stay where it is for now. Where other processes wait for
-// this one they look at the checkpoint, so it moves at the end of the log.
+// this one they look at the checkpoint, so it moves at the end of the log; and it moves when the worker leaves.
 func (s *seat) idle(through carillon.Position, caughtUp bool) bool {
-	if s.engine.claims != nil && caughtUp {
+	if s.leaving || s.engine.claims != nil && caughtUp {
 		return through <= s.stored
 	}
 	return through-s.stored < idleCheckpoint
