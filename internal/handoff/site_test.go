@@ -39,7 +39,8 @@ type site struct {
 	enough    string // the file whose presence ends publishing
 	store     carillon.Store
 	db        *sql.DB
-	broker    carillon.Broker
+	outbox    carillon.Broker // of the store
+	broker    carillon.Broker // the outbox where the store is the broker
 
 	// servers of the test's own; nil where they are those of all tests
 	cluster *backends.Cluster
@@ -96,7 +97,8 @@ func (s *site) open(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.store, s.broker = store, store.(carillon.BrokerStore).Broker()
+	s.store, s.outbox = store, store.(carillon.BrokerStore).Broker()
+	s.broker = s.outbox
 	if opener := s.place.broker(); opener != nil {
 		patiently(t, func() (err error) {
 			s.broker, err = opener.OpenBroker(t.Context())
@@ -147,24 +149,34 @@ func (s *site) close(t testing.TB) {
 	if err := s.broker.Close(); err != nil {
 		t.Error(err)
 	}
+	if s.broker != s.outbox {
+		if err := s.outbox.Close(); err != nil {
+			t.Error(err)
+		}
+	}
 	if err := s.store.Close(); err != nil {
 		t.Error(err)
 	}
 	s.store = nil
 }
 
+// subscription is one of a topic.
+type subscription struct{ topic, name string }
+
+// subscriptions are those of the consumers on the broker, and those of the relays on the store.
+func (s *site) subscriptions() map[carillon.Broker][]subscription {
+	all := map[carillon.Broker][]subscription{s.broker: {{"orders", billing}, {"bills", archive}}}
+	if s.place.broker() != nil {
+		all[s.outbox] = []subscription{{"orders", relay}, {"bills", relay}}
+	}
+	return all
+}
+
 // settled reports whether the broker has nothing left for the consumers, and the store nothing left for the relays.
 func (s *site) settled(ctx context.Context) (bool, error) {
-	type subscription struct{ topic, name string }
-	wanted := map[carillon.Broker][]subscription{s.broker: {{"orders", billing}, {"bills", archive}}}
-	if s.place.broker() != nil {
-		outbox := s.store.(carillon.BrokerStore).Broker()
-		defer outbox.Close()
-		wanted[outbox] = []subscription{{"orders", relay}, {"bills", relay}}
-	}
-	for broker, subscriptions := range wanted {
-		for _, subscription := range subscriptions {
-			backlog, err := broker.(carillon.Prober).Probe(ctx, subscription.topic, subscription.name)
+	for broker, subscriptions := range s.subscriptions() {
+		for _, each := range subscriptions {
+			backlog, err := broker.(carillon.Prober).Probe(ctx, each.topic, each.name)
 			if err != nil || backlog.Waiting > 0 || backlog.Unsettled > 0 {
 				return false, err
 			}

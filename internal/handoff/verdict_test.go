@@ -8,9 +8,12 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/internal/processes"
 )
 
@@ -98,16 +101,11 @@ func (s *site) judge(t testing.TB) verdict {
 	return v
 }
 
-// reached reports whether the last message of every account has had its effects; whole asks for those of all the others, too.
-func (s *site) reached(ctx context.Context, t testing.TB, whole bool) bool {
-	t.Helper()
-	what := "max(n)"
-	if whole {
-		what = "count(DISTINCT n)"
-	}
+// come tells, by stage and account, what of a message's number there is among the effects, as "max(n)".
+func (s *site) come(ctx context.Context, what string) (map[string]map[string]int64, error) {
 	rows, err := s.db.QueryContext(ctx, fmt.Sprintf("SELECT stage, account, %s FROM %s GROUP BY stage, account", what, s.effects()))
 	if err != nil {
-		return false
+		return nil, err
 	}
 	defer rows.Close()
 	come := map[string]map[string]int64{billing: {}, archive: {}}
@@ -115,11 +113,22 @@ func (s *site) reached(ctx context.Context, t testing.TB, whole bool) bool {
 		var stage, account string
 		var n int64
 		if err := rows.Scan(&stage, &account, &n); err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		come[stage][account] = n
 	}
-	if rows.Err() != nil {
+	return come, rows.Err()
+}
+
+// reached reports whether the last message of every account has had its effects; whole asks for those of all the others, too.
+func (s *site) reached(ctx context.Context, t testing.TB, whole bool) bool {
+	t.Helper()
+	what := "max(n)"
+	if whole {
+		what = "count(DISTINCT n)"
+	}
+	come, err := s.come(ctx, what)
+	if err != nil {
 		return false
 	}
 	for account, last := range s.acknowledged(t) {
@@ -151,7 +160,34 @@ func (s *site) drain(t testing.TB) {
 			return
 		}
 	}
-	t.Errorf("not everything was settled, and nothing has happened for %v", processes.Patience)
+	t.Errorf("not everything was settled, and nothing has happened for %v: %s", processes.Patience, s.left(t))
+}
+
+// left tells where messages have stayed: whose effects are missing, what waits in which subscription, and who holds which lease.
+func (s *site) left(t testing.TB) string {
+	t.Helper()
+	come, err := s.come(t.Context(), "count(DISTINCT n)")
+	if err != nil {
+		return err.Error()
+	}
+	var text strings.Builder
+	all := s.acknowledged(t)
+	for _, account := range slices.Sorted(maps.Keys(all)) {
+		if n, last := min(come[billing][account], come[archive][account]), all[account]; n < last {
+			fmt.Fprintf(&text, "\n%s has %d of %d with both effects", account, n, last)
+		}
+	}
+	for broker, subscriptions := range s.subscriptions() {
+		for _, each := range subscriptions {
+			backlog, err := broker.(carillon.Prober).Probe(t.Context(), each.topic, each.name)
+			fmt.Fprintf(&text, "\n%s of %s: %+v %v", each.name, each.topic, backlog, err)
+		}
+	}
+	if store, ok := s.store.(carillon.LeaseStore); ok {
+		leases, err := store.Leases().List(t.Context(), "")
+		fmt.Fprintf(&text, "\nleases: %+v %v", leases, err)
+	}
+	return text.String()
 }
 
 // faultless ends a test that anything was lost in, happened twice, or came out of turn.
