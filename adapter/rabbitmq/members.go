@@ -10,17 +10,18 @@ import (
 // members are the consumers of a subscription as one of them sees them. It is used by one goroutine.
 type members struct {
 	self string
-	all  map[string]struct{}
+	tick int
+	all  map[string]int // the tick in which each was heard of last
 }
 
 func newMembers(self string) *members {
-	return &members{self: self, all: map[string]struct{}{self: {}}}
+	return &members{self: self, all: map[string]int{self: 0}}
 }
 
-// add reports whether the member is new.
+// add takes note that a member is there, and reports whether it is new.
 func (m *members) add(id string) bool {
 	_, known := m.all[id]
-	m.all[id] = struct{}{}
+	m.all[id] = m.tick
 	return !known
 }
 
@@ -41,6 +42,17 @@ func (m *members) next() string {
 		return next
 	}
 	return ""
+}
+
+// silent are the members that nothing was heard of for two refreshes: somebody else saw one end, whose word was lost, or overtaken by what
+// the member had said before.
+func (m *members) silent() (ids []string) {
+	for id, heard := range m.all {
+		if id != m.self && m.tick-heard > 2*refresh {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 // assigned tells which partitions are this member's. Whoever sees the same members comes to the same result: every member has as many

@@ -79,7 +79,7 @@ func (s *subscription) takePart(ctx context.Context, conn *connection) error {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	m.assign()
-	for ticks := 1; ; {
+	for {
 		select {
 		case d, ok := <-m.told:
 			if !ok {
@@ -92,7 +92,7 @@ func (s *subscription) takePart(ctx context.Context, conn *connection) error {
 			delete(m.tasks, p)
 			m.assign()
 		case <-ticker.C:
-			if ticks++; ticks%refresh == 0 {
+			if m.members.tick++; m.members.tick%refresh == 0 {
 				m.say(ctx, sayHere, "")
 			}
 			if m.lookAfter(ctx) {
@@ -189,22 +189,30 @@ func (m *membership) hear(ctx context.Context, d *amqp.Delivery) bool {
 	}
 }
 
-// lookAfter asks the server whether the next member's queue is still there, for it goes with the member's connection. It reports
-// whether somebody was missing, and tells the others.
-func (m *membership) lookAfter(ctx context.Context) bool {
-	changed := false
-	for next := m.members.next(); next != ""; next = m.members.next() {
-		d := &declarer{broker: m.subscription.broker, conn: m.conn}
-		_, err := d.count(m.subscription.broker.names.member(next))
-		d.close()
-		if code(err) != notFound {
-			break // it is there, and locked by another connection
-		}
-		changed = m.members.remove(next)
-		m.send(ctx, m.subscription.broker.names.subscription(m.subscription.topic.name, m.subscription.name), "",
-			amqp.Publishing{Type: sayGone, MessageId: next})
+// lookAfter asks the server after the next member, and after those that are silent. It reports whether somebody was missing.
+func (m *membership) lookAfter(ctx context.Context) (missing bool) {
+	for next := m.members.next(); next != "" && m.isGone(ctx, next); next = m.members.next() {
+		missing = true
 	}
-	return changed
+	for _, id := range m.members.silent() {
+		missing = m.isGone(ctx, id) || missing
+	}
+	return missing
+}
+
+// isGone reports whether a member's queue is no more, for it goes with the member's connection. It tells the others then.
+func (m *membership) isGone(ctx context.Context, id string) bool {
+	s := m.subscription
+	d := &declarer{broker: s.broker, conn: m.conn}
+	_, err := d.count(s.broker.names.member(id))
+	d.close()
+	if code(err) != notFound { // it is there, and locked by another connection
+		m.members.add(id)
+		return false
+	}
+	m.members.remove(id)
+	m.send(ctx, s.broker.names.subscription(s.topic.name, s.name), "", amqp.Publishing{Type: sayGone, MessageId: id})
+	return true
 }
 
 // assign begins to consume from partitions that are this member's, and releases those that are not.
