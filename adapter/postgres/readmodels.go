@@ -36,7 +36,7 @@ func (r *readModels) Update(ctx context.Context, ref carillon.ModelRef, durabili
 	if err != nil {
 		return err
 	}
-	u := &update{ctx: ctx, store: s, session: session, ref: ref}
+	u := &update{ctx: ctx, store: s, session: session, ref: ref, durability: durability}
 	finished := false
 	defer func() {
 		if finished {
@@ -46,7 +46,7 @@ func (r *readModels) Update(ctx context.Context, ref carillon.ModelRef, durabili
 		defer cancel()
 		_ = u.tx.Rollback(limited) // a connection that fails here is not used again
 	}()
-	if err := u.begin(conn, durability); err != nil {
+	if err := u.begin(conn); err != nil {
 		return ended(ctx, err)
 	}
 	if err := fn(u); err != nil {

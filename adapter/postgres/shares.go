@@ -9,7 +9,8 @@ import (
 	"github.com/carillon-go/carillon/internal/topics"
 )
 
-// notFlushed has a transaction not wait for the disk: a checkpoint or a hand-over that a power cut undoes has messages come again.
+// notFlushed has a transaction not wait for the disk: a checkpoint or a hand-over that a power cut undoes has messages come again, or
+// events folded again.
 const notFlushed = "SET LOCAL synchronous_commit = off"
 
 const (

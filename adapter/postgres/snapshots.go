@@ -53,7 +53,7 @@ func (s *snapshots) SaveSnapshot(ctx context.Context, snapshot carillon.Snapshot
 		state = []byte{}
 	}
 	batch := &pgx.Batch{} // statements of one batch share a transaction
-	batch.Queue("SET LOCAL synchronous_commit = off")
+	batch.Queue(notFlushed)
 	batch.Queue(store.texts.fill(text), []byte(snapshot.Key), snapshot.At, snapshot.Fingerprint, state)
 	return ended(ctx, store.pool.SendBatch(ctx, batch).Close())
 }

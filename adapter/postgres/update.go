@@ -21,6 +21,7 @@ type update struct {
 	session *sql.Conn
 	ref     carillon.ModelRef
 
+	durability carillon.Durability
 	id         int
 	checkpoint carillon.Position
 	moved      bool
@@ -48,13 +49,10 @@ const limitIdle = "SET LOCAL idle_in_transaction_session_timeout = '5s'"
 
 // begin begins the transaction, finds the model and locks the checkpoint of its segment, making both when they are new. A model that is
 // being switched is waited for.
-func (u *update) begin(conn *pgx.Conn, durability carillon.Durability) error {
+func (u *update) begin(conn *pgx.Conn) error {
 	batch := &pgx.Batch{}
 	batch.BeginTx(pgx.TxOptions{IsoLevel: pgx.ReadCommitted})
 	batch.Queue(limitIdle)
-	if durability == carillon.Refoldable {
-		batch.Queue("SET LOCAL synchronous_commit = off")
-	}
 	found := u.find(batch)
 	results := conn.SendBatch(u.ctx, batch)
 	u.tx = results.Tx()
@@ -128,7 +126,8 @@ func (u *update) sendPut() error {
 }
 
 // commit sends what was put off and commits. It fails when a fence did, whatever became of that error. unknown says that the update may
-// have committed although it failed.
+// have committed although it failed. What is published is flushed whatever the durability: consumers of other processes see it at once, and
+// where a crash took it back its positions would be given again, to messages that those consumers would take for the ones they had.
 func (u *update) commit() (unknown bool, err error) {
 	if u.lost != nil {
 		return false, u.lost
@@ -141,6 +140,9 @@ func (u *update) commit() (unknown bool, err error) {
 				u.id, u.ref.Segment, int64(u.checkpoint))
 		}
 		u.queuePublished(batch)
+		if u.durability == carillon.Refoldable && len(u.published) == 0 {
+			batch.Queue(notFlushed)
+		}
 		batch.Queue("COMMIT").Exec(func(tag pgconn.CommandTag) error {
 			committed = tag.String() == "COMMIT"
 			return nil

@@ -3,10 +3,14 @@
 package crashes_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/carillon-go/carillon"
 	"github.com/carillon-go/carillon/internal/backends"
 	"github.com/carillon-go/carillon/internal/processes"
 )
@@ -70,5 +74,75 @@ func TestUnflushedReadModelIsFoldedAgain(t *testing.T) {
 			t.Fatalf("the server lost nothing in %d crashes: the test would not see the fault it is for", n)
 		}
 		before = after
+	}
+}
+
+// A transaction that need not be flushed publishes, a consumer has the message at once, and the server crashes. What is published then does
+// not take the message's place in the topic, where the consumer would pass over it.
+func TestCrashBehindUnflushedPublication(t *testing.T) {
+	t.Parallel()
+	c := backends.StartCluster(t, "wal_writer_delay = 10s")
+	j := job{URL: c.URL, Schema: "published"}
+	publisher, other := j.store(t), j.store(t)
+	broker := other.Broker()
+	defer broker.Close()
+	if err := broker.Declare(t.Context(), carillon.Topic{Name: "things", Subscriptions: []string{"all"}, Partitions: 1}); err != nil {
+		t.Fatal(err)
+	}
+	consumer, err := broker.Subscribe(t.Context(), "things", "all", carillon.SubscribeOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer consumer.Close()
+	receive := func(id string) {
+		t.Helper()
+		limited, cancel := context.WithTimeout(t.Context(), processes.Patience)
+		defer cancel()
+		for {
+			got, err := consumer.Receive(limited, 1)
+			switch {
+			case errors.Is(err, carillon.ErrUnavailable):
+				processes.Rest(limited, 50*time.Millisecond)
+			case err != nil:
+				t.Fatalf("message %q: %v", id, err)
+			case got[0].Message.ID == id:
+				return
+			}
+		}
+	}
+	update := func(model string, fn func(carillon.ReadModelTx) error) error {
+		return publisher.ReadModels().Update(t.Context(), carillon.ModelRef{Name: model}, carillon.Refoldable, fn)
+	}
+	publish := func(id string) error {
+		return update("publisher", func(tx carillon.ReadModelTx) error {
+			return tx.(carillon.OutboxTx).Publish("things", []carillon.Message{{ID: id, Type: "thing.noted", Payload: []byte("{}")}})
+		})
+	}
+	for n := 1; ; n++ {
+		before, after := fmt.Sprint("before crash ", n), fmt.Sprint("after crash ", n)
+		if err := publish(before); err != nil {
+			t.Fatal(err)
+		}
+		receive(before)
+		if err := update("control", func(tx carillon.ReadModelTx) error { return tx.Advance(carillon.Position(n)) }); err != nil {
+			t.Fatal(err)
+		}
+		c.Kill()
+		if err := c.Restart(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		at, err := slowest(t.Context(), j.store(t), "control", 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		processes.Await(t, "something is published", func() bool { return publish(after) == nil })
+		receive(after)
+		if at < carillon.Position(n) {
+			t.Logf("crash %d took back what was not flushed", n)
+			return
+		}
+		if n == 10 {
+			t.Fatalf("the server lost nothing in %d crashes: the test would not see the fault it is for", n)
+		}
 	}
 }
