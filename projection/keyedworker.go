@@ -357,7 +357,11 @@ func (w *keyedWorker[S]) commit(ctx context.Context, through carillon.Position, 
 		}
 		changed[i].Value = value
 	}
-	err := w.update(ctx, carillon.Refoldable, func(tx carillon.ReadModelTx) error {
+	durability := carillon.Refoldable
+	if through <= w.stored { // the checkpoint would not tell that a crash of the database took it back
+		durability = carillon.Flushed
+	}
+	err := w.update(ctx, durability, func(tx carillon.ReadModelTx) error {
 		if err := errors.Join(w.unmoved(tx), w.unswitched(tx)); err != nil {
 			return err
 		}

@@ -120,7 +120,8 @@ func (w *sqlWorker) commit(ctx context.Context, entries []eventlog.Entry, throug
 	return failed, nil
 }
 
-// retry hands the letters of a key to their handlers in order until one fails.
+// retry hands the letters of a key to their handlers in order until one fails. What it commits is flushed, since it leaves the checkpoint
+// where it is, which so would not tell that a crash of the database took it back.
 func (w *sqlWorker) retry(ctx context.Context, key string, at carillon.Position) error {
 	if err := w.load(ctx); err != nil {
 		return err
@@ -138,7 +139,7 @@ func (w *sqlWorker) retry(ctx context.Context, key string, at carillon.Position)
 			return nil
 		}
 		blamed := false // the event, for the failure
-		err = w.transaction(ctx, carillon.Refoldable, func(tx carillon.ReadModelTx, tables carillon.SQLExecutor) error {
+		err = w.transaction(ctx, carillon.Flushed, func(tx carillon.ReadModelTx, tables carillon.SQLExecutor) error {
 			if err := w.unmoved(tx); err != nil {
 				return err
 			}
@@ -160,7 +161,7 @@ func (w *sqlWorker) retry(ctx context.Context, key string, at carillon.Position)
 			return err
 		}
 		w.park(entry.Recorded, err, letter)
-		err = w.update(ctx, carillon.Refoldable, func(tx carillon.ReadModelTx) error {
+		err = w.update(ctx, carillon.Flushed, func(tx carillon.ReadModelTx) error {
 			if err := w.unmoved(tx); err != nil {
 				return err
 			}
