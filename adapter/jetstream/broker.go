@@ -36,13 +36,16 @@ type broker struct {
 	topics        map[string]topic
 	subscriptions map[*subscription]struct{}
 	calls         sync.WaitGroup
-	next          uint64 // partition of the next message without a key
+	next          uint64          // partition of the next message without a key
+	connected     context.Context //nolint:containedctx // ends with the connection, and is another with the next
+	disconnect    func()
 }
 
 func open(ctx context.Context, s Source) (*broker, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	b := &broker{source: s, topics: make(map[string]topic), subscriptions: make(map[*subscription]struct{})}
+	b.connected, b.disconnect = context.WithCancel(context.Background())
 	conn, err := nats.Connect(s.url, b.connectionOptions(ctx)...)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to %s: %w", hosts(s.url), translate(err))
@@ -157,6 +160,14 @@ func (b *broker) enter(ctx context.Context) (bounded context.Context, leave func
 	return bounded, func() { cancel(); b.calls.Done() }, nil
 }
 
+// attempt bounds what is tried again when it fails, by the time-out at most. It ends with the connection, too: what the server answers to a
+// request of one connection does not come by the next.
+func (b *broker) attempt(limit time.Duration) (context.Context, context.CancelFunc) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return context.WithTimeout(b.connected, min(limit, b.source.timeout))
+}
+
 // bound tells the end of one's own time-out from the end of the caller's context.
 func (b *broker) bound(ctx context.Context, err error) error {
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
@@ -165,10 +176,11 @@ func (b *broker) bound(ctx context.Context, err error) error {
 	return translate(err)
 }
 
-// disconnected ends the batches whose confirms will not come.
+// disconnected ends the batches whose confirms will not come, and what else waits for an answer.
 func (b *broker) disconnected() {
 	b.mu.Lock()
 	fast := b.fast
+	b.disconnect()
 	b.mu.Unlock()
 	if fast != nil {
 		fast.failAll(nats.ErrDisconnected)
@@ -178,6 +190,7 @@ func (b *broker) disconnected() {
 func (b *broker) reconnected() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.connected, b.disconnect = context.WithCancel(context.Background())
 	for s := range b.subscriptions {
 		s.reconnected()
 	}

@@ -134,3 +134,42 @@ func TestRestart(t *testing.T) {
 		t.Errorf("%s came again", got[0].Message.ID)
 	}
 }
+
+// TestRestartAmongOthers has one of two consumers leave once the server was started again: the other one hears of it, and takes
+// over soon.
+func TestRestartAmongOthers(t *testing.T) {
+	t.Parallel()
+	const partitions = 8
+	n := startServer(t, func(o *server.Options) { o.Port = freePort(t) })
+	b, other := open(t, n.ClientURL(), jetstream.Timeout(2*time.Second)), open(t, n.ClientURL(), jetstream.Timeout(2*time.Second))
+	declare(t, b, carillon.Topic{Name: "orders", Subscriptions: []string{"billing"}, Partitions: partitions})
+	staying := subscribe(t, b, "orders", "billing", carillon.SubscribeOptions{})
+	leaving := subscribe(t, other, "orders", "billing", carillon.SubscribeOptions{})
+	published := 0
+	everywhere := func() (messages []carillon.Message) {
+		for range partitions {
+			messages = append(messages, message("", published))
+			published++
+		}
+		return messages
+	}
+	for shared := false; !shared; {
+		publish(t, b, "orders", everywhere()...)
+		ack(t, staying, try(t, staying)...)
+		got := try(t, leaving)
+		ack(t, leaving, got...)
+		shared = len(got) > 0
+	}
+	n.stop()
+	n.start(t)
+	persist(t.Context(), t, func() error { return b.Publish(t.Context(), "orders", everywhere()) })
+	persist(t.Context(), t, func() error { return other.Publish(t.Context(), "orders", everywhere()) })
+	began := time.Now()
+	if err := leaving.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ack(t, staying, receive(t, staying, 2*partitions)...)
+	if took := time.Since(began); took > 10*time.Second { // as long as the client takes to notice that the server has forgotten a watcher
+		t.Errorf("it took %v", took)
+	}
+}

@@ -54,7 +54,7 @@ func (s *subscription) keep() {
 		case <-s.dirty:
 		case <-ticker.C:
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), min(s.broker.source.timeout, s.ttl))
+		ctx, cancel := s.broker.attempt(s.ttl)
 		if err := s.show(ctx); err != nil {
 			s.log.Debug("showing that the consumer lives failed", slog.Any("error", err))
 			signal(s.dirty)
@@ -138,13 +138,13 @@ func (s *subscription) watch(watcher jetstream.KeyWatcher) {
 		if !s.drain(watcher) {
 			return
 		}
-		for wait := 50 * time.Millisecond; ; wait = min(2*wait, time.Second) { // the client gave up: begin anew
+		for wait := 50 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 			select {
 			case <-s.stop:
 				return
 			case <-time.After(wait):
 			}
-			ctx, cancel := context.WithTimeout(context.Background(), s.broker.source.timeout)
+			ctx, cancel := s.broker.attempt(s.broker.source.timeout)
 			again, err := s.follow(ctx)
 			cancel()
 			if err == nil {
@@ -155,13 +155,16 @@ func (s *subscription) watch(watcher jetstream.KeyWatcher) {
 	}
 }
 
-// drain reports whether the watcher has ended by itself.
+// drain reports whether to watch anew: the client gave up, or the connection is a new one. The client itself would take ten seconds to
+// notice that the server has forgotten the watcher.
 func (s *subscription) drain(watcher jetstream.KeyWatcher) bool {
 	defer func() { _ = watcher.Stop() }()
 	for {
 		select {
 		case <-s.stop:
 			return false
+		case <-s.missed:
+			return true
 		case entry, ok := <-watcher.Updates():
 			if !ok {
 				return true

@@ -140,7 +140,7 @@ func (s *subscription) balance(now time.Time) (claims []int) {
 
 // claim takes a partition over, unless somebody is faster.
 func (s *subscription) claim(number int) {
-	ctx, cancel := context.WithTimeout(context.Background(), min(s.broker.source.timeout, s.ttl))
+	ctx, cancel := s.broker.attempt(s.ttl)
 	defer cancel()
 	s.mu.Lock()
 	current, ok := s.group.claims[number]
@@ -197,7 +197,7 @@ func (s *subscription) release(partitions []*partition) {
 	if len(partitions) == 0 || !s.broker.conn.IsConnected() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), s.broker.source.timeout)
+	ctx, cancel := s.broker.attempt(s.broker.source.timeout)
 	defer cancel()
 	var all sync.WaitGroup
 	slots := make(chan struct{}, 16)
@@ -228,7 +228,7 @@ func (s *subscription) release(partitions []*partition) {
 
 // bury removes what a dead consumer wrote of itself.
 func (s *subscription) bury(name string) {
-	ctx, cancel := context.WithTimeout(context.Background(), s.broker.source.timeout)
+	ctx, cancel := s.broker.attempt(s.broker.source.timeout)
 	defer cancel()
 	s.mu.Lock()
 	revision := s.group.members[name].revision
@@ -265,7 +265,7 @@ func (s *subscription) depart() error {
 	if remaining > 0 {
 		return s.unreachable()
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), s.broker.source.timeout)
+	ctx, cancel := s.broker.attempt(s.broker.source.timeout)
 	defer cancel()
 	return s.broker.bucket.Purge(ctx, memberKey(s.topic.name, s.name, s.member), jetstream.PurgeTTL(markerTime))
 }

@@ -1,7 +1,6 @@
 package jetstream
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/json"
 	"log/slog"
@@ -100,7 +99,7 @@ func (r *reader) watch() (useful, again bool) {
 
 func (r *reader) open() error {
 	s := r.subscription
-	ctx, cancel := context.WithTimeout(context.Background(), s.broker.source.timeout)
+	ctx, cancel := s.broker.attempt(s.broker.source.timeout)
 	defer cancel()
 	go func() {
 		select {

@@ -33,6 +33,7 @@ type subscription struct {
 	dirty   chan struct{} // to keep: there is something to write
 	urgent  chan struct{} // to keep: at once
 	trim    chan struct{} // to trimming: a position was written
+	missed  chan struct{} // to watch: others may have written what it was not told
 	stop    chan struct{}
 	ended   chan struct{} // Close is done
 	running sync.WaitGroup
@@ -80,7 +81,7 @@ func (b *broker) subscribe(ctx context.Context, name, subscriptionName string, o
 		broker: b, topic: t, name: subscriptionName, member: rand.Text(), options: options, ttl: options.AckDeadline * 3 / 4, first: first,
 		log:  b.source.log.With(slog.String("topic", t.name), slog.String("subscription", subscriptionName)),
 		wake: make(chan struct{}, 1), changed: make(chan struct{}, 1), dirty: make(chan struct{}, 1), urgent: make(chan struct{}, 1), trim: make(chan struct{}, 1),
-		stop: make(chan struct{}), ended: make(chan struct{}),
+		missed: make(chan struct{}, 1), stop: make(chan struct{}), ended: make(chan struct{}),
 		group: newGroup(len(t.subjects)), held: make(map[int]*partition), readers: make(map[string]*reader), left: make(map[int]*partition), received: time.Now(),
 	}
 	if s.options.Consumer == "" {
@@ -122,13 +123,14 @@ func signal(c chan struct{}) {
 // signal wakes Receive.
 func (s *subscription) signal() { signal(s.wake) }
 
-// reconnected makes all readers begin anew: what was on its way is lost.
+// reconnected makes all readers begin anew, and the watch of the others: what was on its way is lost.
 func (s *subscription) reconnected() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range s.held {
 		p.reader.again()
 	}
+	signal(s.missed)
 	signal(s.changed)
 	signal(s.dirty)
 }

@@ -17,7 +17,7 @@ func (s *subscription) trimming() {
 			return
 		case <-s.trim:
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), s.broker.source.timeout)
+		ctx, cancel := s.broker.attempt(s.broker.source.timeout)
 		if err := s.broker.trim(ctx, s.topic, removed); err != nil {
 			s.log.Debug("removing settled messages failed", slog.Any("error", err))
 		}
