@@ -228,6 +228,7 @@ func (h *house) points() {
 			moved, last = time.Now(), left
 			nudged = moved
 		case time.Since(nudged) > nudge:
+			h.t.Logf("%s: the processes that are free are killed, for %s", h.site.Broker, state)
 			h.nudge()
 			nudged = time.Now()
 		case time.Since(moved) > processes.Patience:
