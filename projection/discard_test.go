@@ -75,12 +75,7 @@ func TestALetterDiscardedBeforeItsRetryCommits(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				house, stop := newDepot(t, sums(true))
-				for range 4 {
-					house.place(t, "a")
-				}
-				<-time.After(time.Minute)
-				stop()
+				house := parkedSums(t, 4)
 				letters, err := house.store.DeadLetters().Letters(t.Context(), "sums", "a", 0, 10)
 				if err != nil || len(letters) != 2 {
 					t.Fatalf("%d letters are parked, %v", len(letters), err)
@@ -95,7 +90,7 @@ func TestALetterDiscardedBeforeItsRetryCommits(t *testing.T) {
 					}
 					return err
 				}}
-				_, stop = openDepot(t, sums(fails), house.store, store)
+				_, stop := openDepot(t, sums(fails), house.store, store)
 				<-time.After(time.Minute)
 				stop()
 				folded, parked := house.accounted(t, "a")

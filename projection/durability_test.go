@@ -19,14 +19,9 @@ func TestWhatDoesNotMoveTheCheckpointIsFlushed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				house, stop := newDepot(t, sums(true))
-				for range 4 {
-					house.place(t, "a")
-				}
-				<-time.After(time.Minute)
-				stop()
+				house := parkedSums(t, 4)
 				store := &levelled{Store: house.store}
-				_, stop = openDepot(t, sums(!mended), house.store, store)
+				_, stop := openDepot(t, sums(!mended), house.store, store)
 				<-time.After(time.Minute)
 				stop()
 				if len(store.still) == 0 || slices.Contains(store.still, carillon.Refoldable) {

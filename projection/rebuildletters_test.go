@@ -27,6 +27,18 @@ func sums(fails bool) *projection.Model[[]int] {
 	}))
 }
 
+// parkedSums is a depot after so many orders of customer a, of which the third and those behind it are parked. Nothing runs there any more.
+func parkedSums(t *testing.T, orders int) *depot {
+	t.Helper()
+	house, stop := newDepot(t, sums(true))
+	for range orders {
+		house.place(t, "a")
+	}
+	<-time.After(time.Minute)
+	stop()
+	return house
+}
+
 // mortal is a store as a process reaches it that dies before one of its writes: that and all later ones do not take place.
 type mortal struct {
 	*memory.Store
@@ -162,12 +174,7 @@ func TestARebuildThatDies(t *testing.T) {
 func TestALetterParkedBesideARebuild(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		house, stop := newDepot(t, sums(true))
-		for range 3 {
-			house.place(t, "a")
-		}
-		<-time.After(time.Minute)
-		stop()
+		house := parkedSums(t, 3)
 		house.place(t, "a")
 		store := &mortal{Store: house.store, writes: 1000}
 		store.switches = func() error {
@@ -182,7 +189,7 @@ func TestALetterParkedBesideARebuild(t *testing.T) {
 		if err := house.rebuilt(t, store, false); err != nil {
 			t.Fatal(err)
 		}
-		_, stop = openDepot(t, sums(false), house.store, house.store)
+		_, stop := openDepot(t, sums(false), house.store, house.store)
 		<-time.After(time.Minute)
 		stop()
 		if folded, parked := house.accounted(t, "a"); !slices.Equal(folded, []int{1, 2, 3, 4}) || len(parked) > 0 {
